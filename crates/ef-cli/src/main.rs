@@ -1,0 +1,2 @@
+//! The `ef` program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Datasets (JSONL, JSON, CSV, Parquet, stdin) streamed as evaluation items.

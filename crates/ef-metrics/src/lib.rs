@@ -1,0 +1,1 @@
+//! Metrics with honest intervals from judgments; pure and deterministic.

@@ -1,0 +1,265 @@
+//! Records: what happened, in ids, numbers and digests, without a payload.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    CallError, Digest, ErrorKind, Identity, ItemId, JudgeIdentity, MerkleRoot, Payload, PayloadRef, RowFault, Score,
+    canonical,
+};
+
+/// One task: an item's trace with its judgments. It is written whole or not at all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TaskRecord {
+    /// The dataset row's id.
+    pub item_id: ItemId,
+    /// The dataset row, from 1.
+    pub row: u64,
+    /// Which repeat of the item this is, from 0.
+    pub repeat: u32,
+    /// A later revision replaces an earlier one in the metrics; all are kept. From 0.
+    pub revision: u32,
+    /// The evaluator's call.
+    pub trace: Trace,
+    /// The judges' calls, in the order of the spec; none unless the trace is `ok`.
+    pub judgments: Vec<Judgment>,
+}
+
+impl TaskRecord {
+    /// The RFC 6962 leaf digest of the record's RFC 8785 form.
+    #[must_use]
+    pub fn leaf(&self) -> Digest {
+        MerkleRoot::leaf(&canonical::to_bytes(self))
+    }
+}
+
+/// The evaluator's call on one item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Trace {
+    /// Which code was called.
+    pub evaluator: Arc<Identity>,
+    /// How many attempts were made; 0 for a skipped row.
+    pub attempts: u32,
+    /// When the first attempt began, in µs since 1970-01-01 UTC.
+    pub started_at_us: i64,
+    /// From the first attempt's begin to the last one's end, in µs.
+    pub duration_us: u64,
+    /// The item's input; absent for a skipped row.
+    pub input: Option<PayloadRef>,
+    /// The item's reference output, if it has one.
+    pub reference_output: Option<PayloadRef>,
+    /// The item's metadata, if it has any.
+    pub item_metadata: Option<PayloadRef>,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: TraceOutcome,
+}
+
+impl Trace {
+    /// The outcome in one word.
+    #[must_use]
+    pub const fn status(&self) -> TraceStatus {
+        match self.outcome {
+            TraceOutcome::Ok { .. } => TraceStatus::Ok,
+            TraceOutcome::Timeout { .. } => TraceStatus::Timeout,
+            TraceOutcome::Error { .. } => TraceStatus::Error,
+            TraceOutcome::Skipped { .. } => TraceStatus::Skipped,
+        }
+    }
+}
+
+/// What came of an evaluator's call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum TraceOutcome {
+    /// An output.
+    Ok {
+        /// The output.
+        output: PayloadRef,
+        /// What else the evaluator said.
+        output_metadata: Option<PayloadRef>,
+    },
+    /// No output within the time allowed, at the last attempt.
+    Timeout {
+        /// What is known of it.
+        error: ErrorRecord,
+    },
+    /// A failure, at the last attempt.
+    Error {
+        /// What is known of it.
+        error: ErrorRecord,
+    },
+    /// The row could not be evaluated; no call was made.
+    Skipped {
+        /// Why not.
+        fault: RowFault,
+    },
+}
+
+/// A trace's outcome in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TraceStatus {
+    /// The evaluator made an output.
+    Ok,
+    /// It made none in time.
+    Timeout,
+    /// It failed.
+    Error,
+    /// The row was malformed or oversized.
+    Skipped,
+}
+
+impl TraceStatus {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Timeout, Self::Error, Self::Skipped];
+
+    /// The name used in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Timeout => "timeout",
+            Self::Error => "error",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl fmt::Display for TraceStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What a record keeps of a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ErrorRecord {
+    /// What it meant for the runner.
+    pub kind: ErrorKind,
+    /// A short name for the cause.
+    pub code: String,
+    /// For a person; never a payload.
+    pub message: String,
+    /// What may hold one.
+    pub detail: Option<PayloadRef>,
+}
+
+impl From<&CallError> for ErrorRecord {
+    fn from(error: &CallError) -> Self {
+        Self {
+            kind: error.kind,
+            code: error.code.clone().into_owned(),
+            message: error.message.clone(),
+            detail: error.detail.as_ref().map(Payload::reference),
+        }
+    }
+}
+
+/// A judge's call on one trace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Judgment {
+    /// Which judge.
+    pub judge: Arc<JudgeIdentity>,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// When the first attempt began, in µs since 1970-01-01 UTC.
+    pub started_at_us: i64,
+    /// From the first attempt's begin to the last one's end, in µs.
+    pub duration_us: u64,
+    /// What came of it.
+    #[serde(flatten)]
+    pub result: JudgmentResult,
+}
+
+/// What came of a judge's call. An error is not a score, and neither is a missing one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum JudgmentResult {
+    /// A score.
+    Scored {
+        /// The score.
+        score: Score,
+        /// Why.
+        rationale: Option<PayloadRef>,
+        /// What it cost in US dollars, where known.
+        cost_usd: Option<f64>,
+    },
+    /// The judge gave no score.
+    Unscored {
+        /// Why.
+        rationale: Option<PayloadRef>,
+        /// What it cost in US dollars, where known.
+        cost_usd: Option<f64>,
+    },
+    /// The judge failed.
+    Error {
+        /// What is known of it.
+        error: ErrorRecord,
+    },
+}
+
+impl JudgmentResult {
+    /// What the judgment cost in US dollars, where known.
+    #[must_use]
+    pub const fn cost_usd(&self) -> Option<f64> {
+        match self {
+            Self::Scored { cost_usd, .. } | Self::Unscored { cost_usd, .. } => *cost_usd,
+            Self::Error { .. } => None,
+        }
+    }
+}
+
+/// A record on its way into a store, with the payloads that it refers to and its leaf digest.
+#[derive(Debug, Clone)]
+pub struct TaskCommit {
+    record: TaskRecord,
+    payloads: Vec<Payload>,
+    leaf: Digest,
+}
+
+impl TaskCommit {
+    /// Takes a record with the payloads that it refers to, and computes its leaf digest.
+    #[must_use]
+    pub fn new(record: TaskRecord, payloads: Vec<Payload>) -> Self {
+        let leaf = record.leaf();
+        Self { record, payloads, leaf }
+    }
+
+    /// The record.
+    #[must_use]
+    pub const fn record(&self) -> &TaskRecord {
+        &self.record
+    }
+
+    /// The payloads that the record refers to, in any order.
+    #[must_use]
+    pub fn payloads(&self) -> &[Payload] {
+        &self.payloads
+    }
+
+    /// The record's leaf digest.
+    #[must_use]
+    pub const fn leaf(&self) -> Digest {
+        self.leaf
+    }
+
+    /// About how much memory it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        const RECORD: usize = 512;
+        const JUDGMENT: usize = 256;
+        let payloads: usize = self.payloads.iter().map(Payload::size).sum();
+        RECORD + JUDGMENT * self.record.judgments.len() + payloads
+    }
+}

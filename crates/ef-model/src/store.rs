@@ -1,0 +1,136 @@
+//! Where records are kept.
+
+use crate::{
+    BoxFuture, BoxStream, Digest, ItemId, Payload, RunHead, RunId, RunResult, RunStatus, TaskCommit, TaskRecord,
+    TraceStatus,
+};
+
+/// Keeps runs, records and payloads durably.
+///
+/// There is no update and no delete. What `append` returned from is durable; a record is there whole or not at all.
+/// One process may write a run while others read it.
+pub trait TraceStore: Send + Sync {
+    /// Begins a run.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::RunExists`] when there is a run of that id.
+    fn begin<'a>(&'a self, head: &'a RunHead) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Adds records in one transaction. Adding a record that is there already, with the same leaf, does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] when an item id is there from another row, or the same record with another content;
+    /// [`StoreError::RunClosed`] when the run is completed. Nothing of the batch is added then.
+    fn append<'a>(&'a self, run: &'a RunId, batch: &'a [TaskCommit]) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Ends a run with its result. A completed run takes no more.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::RunNotFound`], or [`StoreError::RunClosed`] when it is completed already.
+    fn finish<'a>(&'a self, result: &'a RunResult) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// One run, if it is there.
+    fn run<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunSummary>, StoreError>>;
+
+    /// The runs whose id starts with `prefix` (all of them for an empty one), the latest begun first, at most `limit`.
+    fn runs<'a>(&'a self, prefix: &'a str, limit: u32) -> BoxFuture<'a, Result<Vec<RunSummary>, StoreError>>;
+
+    /// A run's records in `(row, repeat, revision)` order, all revisions, in constant memory.
+    fn records<'a>(&'a self, run: &'a RunId, filter: &RecordFilter) -> BoxStream<'a, Result<StoredRecord, StoreError>>;
+
+    /// Payloads by their digests, in the order asked for; `None` where there is none.
+    fn payloads<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<Vec<Option<Payload>>, StoreError>>;
+}
+
+/// Which records to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordFilter {
+    /// Only those of this item.
+    pub item_id: Option<ItemId>,
+    /// Only those with this status.
+    pub status: Option<TraceStatus>,
+}
+
+/// A record as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredRecord {
+    /// The record.
+    pub record: TaskRecord,
+    /// The leaf digest that was stored with it.
+    pub leaf: Digest,
+}
+
+/// A run as a store knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunSummary {
+    /// What began.
+    pub head: RunHead,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// How it ended, once it has.
+    pub result: Option<RunResult>,
+}
+
+/// Why a store could not do what it was asked. No message holds a payload or a password.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, opened, read or written.
+    #[error("the trace store {store} is unavailable: {reason}")]
+    Unavailable {
+        /// The store's URI, without a password.
+        store: String,
+        /// What the backend says.
+        reason: String,
+    },
+    /// It was made for another version of the schema.
+    #[error("the trace store {store} has schema version {found}, and this ef works with version {supported}")]
+    SchemaVersion {
+        /// The store's URI, without a password.
+        store: String,
+        /// The version that it has.
+        found: i64,
+        /// The version that this build works with.
+        supported: i64,
+    },
+    /// It is not a trace store.
+    #[error("{store} is not a trace store: {reason}")]
+    NotAStore {
+        /// The URI, without a password.
+        store: String,
+        /// What it seems to be.
+        reason: String,
+    },
+    /// What it holds cannot be understood.
+    #[error("the trace store {store} is damaged: {reason}")]
+    Damaged {
+        /// The store's URI, without a password.
+        store: String,
+        /// What was found.
+        reason: String,
+    },
+    /// The same item from two rows, or the same record twice with different content.
+    #[error(
+        "row {row} has the item id {item_id:?}, which row {existing_row} has already{}",
+        if row == existing_row { " with another content" } else { "" }
+    )]
+    Conflict {
+        /// The item's id.
+        item_id: ItemId,
+        /// The row of the refused record.
+        row: u64,
+        /// The row of the record that was there first.
+        existing_row: u64,
+    },
+    /// There is a run of that id.
+    #[error("there is already a run {0}")]
+    RunExists(RunId),
+    /// There is no run of that id.
+    #[error("there is no run {0}")]
+    RunNotFound(RunId),
+    /// The run is completed and takes no more.
+    #[error("the run {0} is completed and takes no more records")]
+    RunClosed(RunId),
+}

@@ -1,0 +1,1 @@
+//! Registry of evaluators and judges: id to factory.

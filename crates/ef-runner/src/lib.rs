@@ -1,0 +1,1 @@
+//! Runs an evaluation: scheduling, retries, order of persistence, events.

@@ -1,0 +1,1 @@
+//! SQLite trace store of eval-fabric.
