@@ -1,5 +1,7 @@
 //! What goes into an evaluator and what comes out.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{ItemId, Payload};
 
 /// One row of a dataset.
@@ -31,4 +33,35 @@ pub struct EvaluatorOutput {
     pub output: Payload,
     /// What else it wants kept (token usage, tool calls), a JSON object.
     pub metadata: Option<Payload>,
+}
+
+/// A field of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ItemField {
+    /// The item's id.
+    ItemId,
+    /// What the evaluator is given.
+    Input,
+    /// What a good output would be.
+    ReferenceOutput,
+    /// Everything else.
+    Metadata,
+}
+
+impl ItemField {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::ItemId, Self::Input, Self::ReferenceOutput, Self::Metadata];
+
+    /// The name used in specs and datasets.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ItemId => "item_id",
+            Self::Input => "input",
+            Self::ReferenceOutput => "reference_output",
+            Self::Metadata => "metadata",
+        }
+    }
 }

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::{Digest, JsonFault, check_strict};
 
 /// A value that must not reach a log, an error or a screen by accident.
@@ -77,6 +75,12 @@ impl Payload {
         self.text.expose()
     }
 
+    /// The JSON text, shared with the payload, for a store.
+    #[must_use]
+    pub fn expose_shared(&self) -> Arc<str> {
+        Arc::clone(self.text.expose())
+    }
+
     /// The parsed JSON, for an evaluator or a judge.
     ///
     /// # Panics
@@ -98,29 +102,12 @@ impl Payload {
     pub fn size(&self) -> usize {
         self.text.expose().len()
     }
-
-    /// What a record says of this payload.
-    #[must_use]
-    pub fn reference(&self) -> PayloadRef {
-        PayloadRef { sha256: self.digest, bytes: self.size() as u64 }
-    }
 }
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Payload({} bytes)", self.size())
     }
-}
-
-/// What a record says of a payload: its digest and its length, never its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct PayloadRef {
-    /// SHA-256 of the payload's JSON text.
-    pub sha256: Digest,
-    /// Length of the text in bytes.
-    pub bytes: u64,
 }
 
 #[cfg(test)]

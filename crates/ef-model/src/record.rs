@@ -1,4 +1,4 @@
-//! Records: what happened, in ids, numbers and digests, without a payload.
+//! Records: what happened, in ids, numbers and digests. A payload is named by its SHA-256 and kept apart.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,8 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CallError, Digest, ErrorKind, Identity, ItemId, JudgeIdentity, MerkleRoot, Payload, PayloadRef, RowFault, Score,
-    canonical,
+    CallError, Digest, ErrorKind, Identity, ItemId, JudgeIdentity, MerkleRoot, Payload, RowFault, Score, canonical,
 };
 
 /// One task: an item's trace with its judgments. It is written whole or not at all.
@@ -49,11 +48,11 @@ pub struct Trace {
     /// From the first attempt's begin to the last one's end, in µs.
     pub duration_us: u64,
     /// The item's input; absent for a skipped row.
-    pub input: Option<PayloadRef>,
+    pub input: Option<Digest>,
     /// The item's reference output, if it has one.
-    pub reference_output: Option<PayloadRef>,
+    pub reference_output: Option<Digest>,
     /// The item's metadata, if it has any.
-    pub item_metadata: Option<PayloadRef>,
+    pub item_metadata: Option<Digest>,
     /// What came of it.
     #[serde(flatten)]
     pub outcome: TraceOutcome,
@@ -80,9 +79,9 @@ pub enum TraceOutcome {
     /// An output.
     Ok {
         /// The output.
-        output: PayloadRef,
+        output: Digest,
         /// What else the evaluator said.
-        output_metadata: Option<PayloadRef>,
+        output_metadata: Option<Digest>,
     },
     /// No output within the time allowed, at the last attempt.
     Timeout {
@@ -150,7 +149,7 @@ pub struct ErrorRecord {
     /// For a person; never a payload.
     pub message: String,
     /// What may hold one.
-    pub detail: Option<PayloadRef>,
+    pub detail: Option<Digest>,
 }
 
 impl From<&CallError> for ErrorRecord {
@@ -159,7 +158,7 @@ impl From<&CallError> for ErrorRecord {
             kind: error.kind,
             code: error.code.clone().into_owned(),
             message: error.message.clone(),
-            detail: error.detail.as_ref().map(Payload::reference),
+            detail: error.detail.as_ref().map(Payload::digest),
         }
     }
 }
@@ -191,14 +190,14 @@ pub enum JudgmentResult {
         /// The score.
         score: Score,
         /// Why.
-        rationale: Option<PayloadRef>,
+        rationale: Option<Digest>,
         /// What it cost in US dollars, where known.
         cost_usd: Option<f64>,
     },
     /// The judge gave no score.
     Unscored {
         /// Why.
-        rationale: Option<PayloadRef>,
+        rationale: Option<Digest>,
         /// What it cost in US dollars, where known.
         cost_usd: Option<f64>,
     },

@@ -1,1 +1,17 @@
-//! Conformance suites, fakes and fault injection for eval-fabric.
+//! Conformance suites, fakes and fault injection for eval-fabric: a dev-dependency of the other crates and of anyone who
+//! writes a store, an evaluator or a judge.
+#![doc = include_str!("../README.md")]
+
+mod components;
+pub mod conformance;
+mod memory;
+mod samples;
+mod source;
+
+pub use components::{ScriptedEvaluator, ScriptedJudge};
+pub use memory::MemoryStore;
+pub use samples::{commit, evaluator_identity, head, item, judge_identity, record, result};
+pub use source::ListSource;
+
+#[doc(hidden)]
+pub use tokio;

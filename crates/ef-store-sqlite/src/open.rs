@@ -1,0 +1,125 @@
+//! Opening: the schema is checked before anything is touched.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
+
+use ef_model::StoreError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection, Row, SqliteConnection};
+
+use crate::fault;
+use crate::schema::{APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, STAMP};
+
+/// Pages of the write-ahead log after which it is copied into the database: 64 MiB. A busy page of an index is then
+/// copied once for many commits.
+const CHECKPOINT_PAGES: &str = "16384";
+
+/// What a file is found to be.
+enum Found {
+    /// A store of the version that this build works with.
+    Ours,
+    /// An SQLite file with nothing in it yet.
+    Empty,
+}
+
+/// How every connection is made once the file is known to be ours.
+pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
+    bare_options(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        // Two runs may share a file: each waits for the other's transactions.
+        .busy_timeout(Duration::from_secs(60))
+}
+
+fn bare_options(path: &Path) -> SqliteConnectOptions {
+    // References are ours to keep: checking each would cost a look-up a payload.
+    SqliteConnectOptions::new().filename(path).create_if_missing(false).foreign_keys(false)
+}
+
+/// Checks that the file is a trace store of our version.
+pub(crate) async fn check(path: &Path) -> Result<(), StoreError> {
+    if !path.exists() {
+        return Err(fault::unavailable(path, "there is no such file"));
+    }
+    match inspect(path).await? {
+        Found::Ours => Ok(()),
+        Found::Empty => Err(StoreError::NotAStore { store: fault::name(path), reason: "the file is empty".to_owned() }),
+    }
+}
+
+/// Makes the file a trace store of our version if there is none or it is empty, and checks it otherwise.
+pub(crate) async fn create(path: &Path) -> Result<(), StoreError> {
+    create_file(path)?;
+    match inspect(path).await? {
+        Found::Ours => Ok(()),
+        Found::Empty => initialise(path).await,
+    }
+}
+
+/// Makes the file, and folders above it, readable by their owner alone. SQLite gives its side files the same mode.
+fn create_file(path: &Path) -> Result<(), StoreError> {
+    let refused = |error: std::io::Error| fault::unavailable(path, format!("it cannot be created: {}", error.kind()));
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder).map_err(refused)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(refused(error)),
+        _ => Ok(()),
+    }
+}
+
+async fn inspect(path: &Path) -> Result<Found, StoreError> {
+    if path.is_dir() {
+        return Err(StoreError::NotAStore { store: fault::name(path), reason: "it is a folder".to_owned() });
+    }
+    let failed = |error: sqlx::Error| fault::of(path, &error);
+    let mut connection = SqliteConnection::connect_with(&bare_options(path)).await.map_err(failed)?;
+    let row = sqlx::query(
+        "SELECT (SELECT application_id FROM pragma_application_id),
+                (SELECT user_version FROM pragma_user_version),
+                (SELECT count(*) FROM sqlite_schema)",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .map_err(failed)?;
+    let [application, version, objects]: [i64; 3] = [row.get(0), row.get(1), row.get(2)];
+    connection.close().await.map_err(failed)?;
+    match (application, version) {
+        (APPLICATION_ID, SCHEMA_VERSION) => Ok(Found::Ours),
+        (APPLICATION_ID, found) => {
+            Err(StoreError::SchemaVersion { store: fault::name(path), found, supported: SCHEMA_VERSION })
+        }
+        (0, 0) if objects == 0 => Ok(Found::Empty),
+        _ => Err(StoreError::NotAStore {
+            store: fault::name(path),
+            reason: "it is an SQLite database of another program".to_owned(),
+        }),
+    }
+}
+
+/// Makes the tables, in one transaction that a second process doing the same waits for.
+async fn initialise(path: &Path) -> Result<(), StoreError> {
+    let failed = |error: sqlx::Error| fault::of(path, &error);
+    let mut connection = SqliteConnection::connect_with(&options(path)).await.map_err(failed)?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await.map_err(failed)?;
+    if version == 0 {
+        for script in MIGRATIONS {
+            sqlx::raw_sql(script).execute(&mut *transaction).await.map_err(failed)?;
+        }
+        sqlx::raw_sql(STAMP).execute(&mut *transaction).await.map_err(failed)?;
+    }
+    transaction.commit().await.map_err(failed)?;
+    connection.close().await.map_err(failed)
+}

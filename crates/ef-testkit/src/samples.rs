@@ -1,0 +1,120 @@
+//! Small, valid records to test with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ef_model::{
+    Counts, DatasetRef, Determinism, Digest, EvalItem, Identity, ItemId, JudgeIdentity, Judgment, JudgmentResult,
+    Payload, RunHead, RunId, RunResult, RunStatus, TaskCommit, TaskRecord, Trace, TraceOutcome,
+};
+
+/// The identity of a fake evaluator.
+#[must_use]
+pub fn evaluator_identity() -> Arc<Identity> {
+    Arc::new(Identity::builtin("test.evaluator", "1.0.0", "ef-testkit", "0"))
+}
+
+/// The identity of a fake judge of this name.
+#[must_use]
+pub fn judge_identity(name: &str) -> Arc<JudgeIdentity> {
+    Arc::new(JudgeIdentity {
+        name: name.to_owned(),
+        identity: Identity::builtin("test.judge", "1.0.0", "ef-testkit", "0"),
+        determinism: Determinism::Deterministic,
+        config_digest: Digest::of(b"{}"),
+    })
+}
+
+/// The head of a run of this id, begun at `started_at_us`.
+///
+/// # Panics
+///
+/// When the text is not a run id.
+#[must_use]
+pub fn head(run_id: &str, started_at_us: i64) -> RunHead {
+    let spec = serde_json::json!({"schema_version": "1", "id": "test/spec"});
+    RunHead {
+        run_id: RunId::new(run_id).expect("a run id"),
+        started_at_us,
+        ef_version: "0.0.0".to_owned(),
+        spec_id: "test/spec".to_owned(),
+        spec_version: "1.0.0".to_owned(),
+        spec_digest: ef_model::canonical::digest(&spec),
+        spec,
+        dataset: DatasetRef { path: "data.jsonl".to_owned(), format: "jsonl".to_owned(), fields: BTreeMap::new() },
+        evaluator: evaluator_identity(),
+        judges: vec![judge_identity("judge")],
+    }
+}
+
+/// The result of a run that ended in this way, without metrics.
+#[must_use]
+pub fn result(head: &RunHead, status: RunStatus) -> RunResult {
+    RunResult {
+        format_version: RunResult::FORMAT_VERSION,
+        head: head.clone(),
+        status,
+        abort_reason: None,
+        finished_at_us: head.started_at_us + 1_000_000,
+        dataset_digest: None,
+        counts: Counts::default(),
+        metrics: Vec::new(),
+        records_root: None,
+        root_digest: None,
+    }
+}
+
+/// An item of this row, named `item-<row>`, whose input is its row number as a text.
+///
+/// # Panics
+///
+/// Never.
+#[must_use]
+pub fn item(row: u64) -> EvalItem {
+    EvalItem {
+        item_id: ItemId::new(format!("item-{row}")).expect("an item id"),
+        row,
+        input: Payload::from_text(&format!("input {row}")),
+        reference_output: None,
+        metadata: None,
+    }
+}
+
+/// A record of that item with a correct output and one score of 1.5.
+#[must_use]
+pub fn record(row: u64) -> TaskRecord {
+    let item = item(row);
+    TaskRecord {
+        item_id: item.item_id,
+        row,
+        repeat: 0,
+        revision: 0,
+        trace: Trace {
+            evaluator: evaluator_identity(),
+            attempts: 1,
+            started_at_us: 1_700_000_000_000_000,
+            duration_us: 1234,
+            input: Some(item.input.digest()),
+            reference_output: None,
+            item_metadata: None,
+            outcome: TraceOutcome::Ok { output: item.input.digest(), output_metadata: None },
+        },
+        judgments: vec![Judgment {
+            judge: judge_identity("judge"),
+            attempts: 1,
+            started_at_us: 1_700_000_000_001_234,
+            duration_us: 5,
+            result: JudgmentResult::Scored {
+                score: ef_model::Score::number(1.5).expect("finite"),
+                rationale: None,
+                cost_usd: Some(0.1 + 0.2),
+            },
+        }],
+    }
+}
+
+/// That record with its payload.
+#[must_use]
+pub fn commit(row: u64) -> TaskCommit {
+    TaskCommit::new(record(row), vec![item(row).input])
+}
