@@ -1,2 +1,5 @@
 //! The `ef` program.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    ef_cli::main()
+}

@@ -1,1 +1,20 @@
 //! Runs an evaluation: scheduling, retries, order of persistence, events.
+#![doc = include_str!("../README.md")]
+
+mod backlog;
+mod call;
+mod event;
+mod feed;
+mod finish;
+mod plan;
+mod run;
+mod schedule;
+mod seed;
+mod stop;
+mod task;
+mod writer;
+
+pub use event::{Events, RunEvent, TaskNote};
+pub use plan::{Plan, RunJudge};
+pub use run::{RunError, Runner};
+pub use stop::{StopCause, Stopper};

@@ -1,7 +1,19 @@
-//! EvalSpec: text to a validated evaluation spec with source spans.
+#![doc = include_str!("../README.md")]
 
+mod load;
+mod migrate;
 mod model;
+mod password;
+mod problem;
+mod rules;
+pub mod schema;
+mod shape;
+mod source;
+mod table;
+mod tree;
+mod yaml;
 
-pub use model::{
-    Aggregator, DatasetSpec, EvalSpec, EvaluatorSpec, ItemField, JudgeSpec, MetricSpec, OnFailure, Runtime, Scoring,
-};
+pub use load::{LoadedSpec, MAX_BYTES, parse};
+pub use migrate::{MigrateError, SCHEMA_VERSIONS, migrate};
+pub use model::{Aggregator, DatasetSpec, EvalSpec, EvaluatorSpec, JudgeSpec, MetricSpec, OnFailure, Runtime, Scoring};
+pub use problem::{SpecErrors, SpecProblem};

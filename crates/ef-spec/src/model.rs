@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use ef_model::{ComponentId, RunId};
+use ef_model::{ComponentId, Digest, ItemField, RunId, canonical};
+
+use crate::password;
 
 /// The recipe of an evaluation: what is evaluated, who judges it, how scores become metrics, and within which limits.
 /// It is committed to source control and holds no secret and no data.
@@ -42,6 +44,27 @@ pub struct EvalSpec {
     /// Anything else worth keeping with the run.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
+}
+
+impl EvalSpec {
+    /// The spec as JSON, with every default in place: what a run keeps of it. `${VAR}` stays as written; a password in
+    /// the URI of the trace store is left out.
+    ///
+    /// # Panics
+    ///
+    /// Never: a spec's map keys are texts and its numbers are finite.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let mut value = serde_json::to_value(self).expect("map keys are texts");
+        value["runtime"]["trace_store"] = password::removed(&self.runtime.trace_store).into();
+        value
+    }
+
+    /// SHA-256 of the RFC 8785 form of [`to_value`](Self::to_value).
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        canonical::digest(&self.to_value())
+    }
 }
 
 #[derive(JsonSchema)]
@@ -137,8 +160,25 @@ pub struct MetricSpec {
     pub cluster_by: Option<String>,
 }
 
-fn thousand() -> u32 {
+const fn thousand() -> u32 {
     1000
+}
+
+impl MetricSpec {
+    /// A plain mean over one judge, or over all judges.
+    #[must_use]
+    pub const fn mean_of(name: String, from: Option<String>) -> Self {
+        Self {
+            name,
+            from,
+            aggregator: Aggregator::Mean,
+            threshold: None,
+            bootstrap: false,
+            bootstrap_samples: thousand(),
+            seed: None,
+            cluster_by: None,
+        }
+    }
 }
 
 /// How a metric is computed.
@@ -240,6 +280,17 @@ pub enum OnFailure {
     Abort,
 }
 
+impl OnFailure {
+    /// The name used in specs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Abort => "abort",
+        }
+    }
+}
+
 /// How the dataset is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -248,34 +299,4 @@ pub struct DatasetSpec {
     /// the item's metadata. Without any, the columns must be the fields themselves.
     #[serde(default)]
     pub fields: BTreeMap<ItemField, String>,
-}
-
-/// A field of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ItemField {
-    /// The item's id.
-    ItemId,
-    /// What the evaluator is given.
-    Input,
-    /// What a good output would be.
-    ReferenceOutput,
-    /// Everything else.
-    Metadata,
-}
-
-impl ItemField {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::ItemId, Self::Input, Self::ReferenceOutput, Self::Metadata];
-
-    /// The name used in specs and datasets.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ItemId => "item_id",
-            Self::Input => "input",
-            Self::ReferenceOutput => "reference_output",
-            Self::Metadata => "metadata",
-        }
-    }
 }

@@ -26,7 +26,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// Items whose rows are written in one transaction.
-const BATCH: u64 = 256;
+const BATCH: i64 = 256;
 
 #[derive(Deserialize)]
 struct Item<'a> {
@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Inserts the rows of all items, and gives their number.
-fn insert(connection: &Connection, dataset: &mut BufReader<File>) -> Result<u64, Box<dyn Error>> {
+fn insert(connection: &Connection, dataset: &mut BufReader<File>) -> Result<i64, Box<dyn Error>> {
     let mut trace = connection.prepare("INSERT INTO trace (row, item_id, status, input) VALUES (?1, ?2, 'ok', ?3)")?;
     let mut judgment = connection.prepare(
         "INSERT INTO judgment (trace, judge, score, reference, metadata) VALUES (?1, 'exact_match', ?2, ?3, ?4)",

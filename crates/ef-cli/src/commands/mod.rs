@@ -1,0 +1,43 @@
+//! The commands, one file each: its arguments, then what it does.
+
+pub(crate) mod completions;
+pub(crate) mod gate;
+pub(crate) mod init;
+pub(crate) mod man;
+pub(crate) mod migrate;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod schema;
+pub(crate) mod show;
+pub(crate) mod tracestore;
+
+use crate::cli::Command;
+use crate::failure::Failure;
+use crate::{Exit, cli};
+
+/// Does what a command says.
+pub(crate) fn execute(command: cli::Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Init(args) => init::execute(&args),
+        Command::Run(args) => block_on(run::execute(args)),
+        Command::Runs(args) => block_on(runs::execute(args)),
+        Command::Show(args) => block_on(show::execute(args)),
+        Command::Gate(args) => block_on(gate::execute(args)),
+        Command::Schema(args) => schema::execute(&args),
+        Command::Migrate(args) => migrate::execute(&args),
+        Command::Tracestore(args) => block_on(tracestore::execute(args)),
+        Command::Completions(args) => completions::execute(&args),
+        Command::Man(args) => man::execute(&args),
+    }
+}
+
+fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::usage(format!("the threads that ef needs cannot be started: {}", error.kind())))?;
+    let ended = runtime.block_on(command);
+    // A dataset on a pipe may block its reader for ever.
+    runtime.shutdown_background();
+    ended
+}

@@ -1,0 +1,171 @@
+//! `ef run`: runs an evaluation.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ef_dataset::{Dataset, DatasetOptions, Format as DatasetFormat};
+use ef_model::{DatasetRef, ItemField, RunHead, RunId, RunResult};
+use ef_runner::{Plan, RunError, Runner};
+use ef_spec::EvalSpec;
+
+use crate::compose::{self, Components};
+use crate::failure::{self, Failure};
+use crate::output::{self, Format};
+use crate::{Exit, artifact, progress, signals, stores};
+
+/// Runs the evaluator of a spec over a dataset, has its outputs judged, keeps every trace and judgment in the trace
+/// store, and prints the metrics. The result is also written to OUTPUT/RUN_ID.json.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The spec, YAML or JSON
+    spec: PathBuf,
+    /// The dataset: JSONL, a JSON array, CSV or Parquet, also .gz and .zst; - is standard input
+    #[arg(long, value_name = "PATH")]
+    dataset: PathBuf,
+    /// The dataset's format, where its name does not say it
+    #[arg(long, value_name = "jsonl|json|csv|parquet")]
+    dataset_format: Option<DatasetFormat>,
+    /// Which column holds a field of the item, such as input=question; dots reach inside. Repeatable
+    #[arg(long, value_name = "FIELD=COLUMN", value_parser = parse_mapping)]
+    map: Vec<(ItemField, String)>,
+    /// Stop reading after so many rows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_items: Option<u64>,
+    /// Tasks in flight, at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    concurrency: Option<u32>,
+    #[command(flatten)]
+    store: stores::StoreArgs,
+    /// Where the result is written
+    #[arg(long, value_name = "DIR", default_value = "./runs")]
+    output: PathBuf,
+    /// The id of the run; made up where it is not given
+    #[arg(long, value_name = "ID")]
+    run_id: Option<RunId>,
+    /// The form of the result
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+fn parse_mapping(text: &str) -> Result<(ItemField, String), String> {
+    let known = || ItemField::ALL.map(ItemField::as_str).join(", ");
+    let (field, column) = text.split_once('=').ok_or("write FIELD=COLUMN, such as input=question")?;
+    let field = ItemField::ALL
+        .into_iter()
+        .find(|known| known.as_str() == field)
+        .ok_or_else(|| format!("an item has no field {field:?}; it has {}", known()))?;
+    if column.is_empty() { Err("the column's name is missing".to_owned()) } else { Ok((field, column.to_owned())) }
+}
+
+pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
+    let mut loaded = compose::load_spec(&args.spec)?;
+    let environment = compose::environment();
+    let components = compose::components(&loaded, &compose::registry()?, &environment).await?;
+    override_spec(&mut loaded.spec, &args);
+    let spec = loaded.spec;
+    artifact::check(&args.output)?;
+    let dataset = open_dataset(&args, &spec)?;
+    let uri = args.store.store.as_deref().unwrap_or(&spec.runtime.trace_store);
+    let store = Arc::new(stores::open_or_create(uri).await?);
+
+    let head = head(&args, &spec, &dataset, &components);
+    let total = spec.runtime.max_items.map(|items| items * u64::from(spec.runtime.repeats));
+    let Components { evaluator, judges } = components;
+    let plan = Plan { head, spec, evaluator, judges, store: store.clone() };
+    let (runner, events) = Runner::new(plan);
+    let watching = tokio::spawn(signals::watch(runner.stopper()));
+    let showing = tokio::spawn(progress::show(events, total, progress::is_visible() && args.format == Format::Text));
+    let ended = runner.run(Box::new(dataset)).await;
+    watching.abort();
+    // The events end with the run.
+    let _ = showing.await;
+    store.close().await;
+    conclude(&args, uri_argument(&args), ended)
+}
+
+/// What the command line says counts over what the spec says, and is recorded as part of it.
+fn override_spec(spec: &mut EvalSpec, args: &Args) {
+    spec.runtime.max_items = args.max_items.or(spec.runtime.max_items);
+    spec.runtime.max_concurrent = args.concurrency.unwrap_or(spec.runtime.max_concurrent);
+    spec.dataset.fields.extend(args.map.iter().cloned());
+}
+
+fn open_dataset(args: &Args, spec: &EvalSpec) -> Result<Dataset, Failure> {
+    let options = DatasetOptions {
+        format: args.dataset_format,
+        fields: spec.dataset.fields.clone(),
+        max_items: spec.runtime.max_items,
+        max_item_bytes: spec.runtime.max_item_bytes,
+    };
+    let dataset = if args.dataset.as_os_str() == "-" {
+        ef_dataset::from_reader("stdin", Box::new(io::stdin()), options)?
+    } else {
+        ef_dataset::open(&args.dataset, options)?
+    };
+    Ok(dataset)
+}
+
+fn head(args: &Args, spec: &EvalSpec, dataset: &Dataset, components: &Components) -> RunHead {
+    let fields: BTreeMap<_, _> =
+        spec.dataset.fields.iter().map(|(field, column)| (field.as_str().to_owned(), column.clone())).collect();
+    RunHead {
+        run_id: args.run_id.clone().unwrap_or_else(RunId::generate),
+        started_at_us: jiff::Timestamp::now().as_microsecond(),
+        ef_version: env!("CARGO_PKG_VERSION").to_owned(),
+        spec_id: spec.id.clone(),
+        spec_version: spec.version.clone(),
+        spec: spec.to_value(),
+        spec_digest: spec.digest(),
+        dataset: DatasetRef {
+            path: args.dataset.to_string_lossy().into_owned(),
+            format: dataset.format().as_str().to_owned(),
+            fields,
+        },
+        evaluator: Arc::new(components.evaluator.identity().clone()),
+        judges: components.judges.iter().map(|judge| Arc::clone(&judge.identity)).collect(),
+    }
+}
+
+/// What the next command needs to find the same store.
+fn uri_argument(args: &Args) -> String {
+    args.store.store.as_ref().map_or_else(String::new, |uri| format!(" --store {uri}"))
+}
+
+fn conclude(args: &Args, store: String, ended: Result<RunResult, RunError>) -> Result<Exit, Failure> {
+    match ended {
+        Ok(result) => {
+            let path = artifact::write(&args.output, &result)?;
+            print(args, &result)?;
+            if args.format == Format::Text {
+                let run_id = &result.head.run_id;
+                output::say(&format!("result  {}", path.display()));
+                output::say(&format!("next    ef show {run_id} --traces{store}"));
+            }
+            Ok(Exit::Done)
+        }
+        Err(RunError::Unfinished { cause, source_error, result }) => {
+            print(args, &result)?;
+            if let Some(error) = source_error {
+                return Err(error.into());
+            }
+            Ok(failure::exit_of(&cause))
+        }
+        Err(error) => {
+            if let RunError::Store { counts, .. } = &error
+                && counts.tasks() > 0
+            {
+                output::say(&format!("{} tasks of this run are in the store", counts.tasks()));
+            }
+            Err(error.into())
+        }
+    }
+}
+
+fn print(args: &Args, result: &RunResult) -> Result<(), Failure> {
+    match args.format {
+        Format::Text => output::print(&ef_report::summary(result, output::stdout_style())),
+        Format::Json => output::print(&ef_report::json(result)),
+    }
+}

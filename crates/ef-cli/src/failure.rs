@@ -1,0 +1,167 @@
+//! What went wrong, how the program ends for it, and what to do next: chosen once, here.
+
+use std::panic;
+
+use ef_model::{SourceError, StoreError};
+use ef_plugin::{LookupError, RegistryError};
+use ef_runner::{RunError, StopCause};
+use ef_spec::{MigrateError, SpecErrors};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+
+use crate::{Exit, output};
+
+/// A command that did not do what it was asked to.
+pub(crate) struct Failure {
+    exit: Exit,
+    what: What,
+}
+
+enum What {
+    Message { message: String, hint: Option<String> },
+    Report(Box<dyn Diagnostic + Send + Sync>),
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, what: What::Message { message: message.into(), hint: None } }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    pub(crate) fn hint(mut self, text: impl Into<String>) -> Self {
+        if let What::Message { hint, .. } = &mut self.what {
+            *hint = Some(text.into());
+        }
+        self
+    }
+
+    pub(crate) fn spec(errors: SpecErrors) -> Self {
+        Self { exit: Exit::Usage, what: What::Report(Box::new(errors)) }
+    }
+
+    /// A spec that names a component that is unknown or broken.
+    pub(crate) fn component(errors: SpecErrors) -> Self {
+        Self { exit: Exit::Component, what: What::Report(Box::new(errors)) }
+    }
+
+    /// Says it on standard error and gives the exit code.
+    pub(crate) fn report(self) -> Exit {
+        match self.what {
+            What::Message { message, hint } => {
+                let style = output::stderr_style();
+                let label = if style.color { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
+                eprintln!("{label}: {}", ef_report::visible(&message));
+                if let Some(hint) = hint {
+                    eprintln!("  help: {hint}");
+                }
+            }
+            What::Report(report) => {
+                let mut text = String::new();
+                match handler().render_report(&mut text, report.as_ref()) {
+                    Ok(()) => eprint!("{text}"),
+                    Err(_) => eprintln!("error: {report}"),
+                }
+            }
+        }
+        self.exit
+    }
+}
+
+fn handler() -> GraphicalReportHandler {
+    let style = output::stderr_style();
+    let theme = if style.color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    GraphicalReportHandler::new_themed(theme).with_width(style.width.map_or(100, usize::from)).with_links(false)
+}
+
+/// A panic is a defect. Its message may hold anything, so only its place is told.
+pub(crate) fn install_panic_hook() {
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+        eprintln!("error: a defect in ef or in a component{place}; please report it with this line");
+    }));
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let (exit, hint) = match &error {
+            StoreError::Unavailable { .. } => (Exit::Store, None),
+            StoreError::SchemaVersion { found, supported, .. } if found > supported => {
+                (Exit::Store, Some("a newer ef made it: update ef, or use another --store".to_owned()))
+            }
+            StoreError::SchemaVersion { .. } => {
+                (Exit::Store, Some("use the ef that made it, or another --store".to_owned()))
+            }
+            StoreError::NotAStore { .. } => {
+                (Exit::Store, Some("name another file with --store sqlite://PATH; ef makes it".to_owned()))
+            }
+            StoreError::Damaged { .. } => {
+                (Exit::Store, Some("restore the file from a copy; `PRAGMA integrity_check` tells more".to_owned()))
+            }
+            StoreError::Conflict { .. } => {
+                (Exit::Usage, Some("item ids are unique in a dataset: map another column to item_id".to_owned()))
+            }
+            StoreError::RunExists(_) => (Exit::Usage, Some("choose another --run-id, or leave it out".to_owned())),
+            StoreError::RunNotFound(_) => (Exit::Usage, Some("`ef runs` lists the runs".to_owned())),
+            StoreError::RunClosed(_) => (Exit::Usage, None),
+        };
+        let failure = Self::new(exit, error.to_string());
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        let failure = Self::usage(error.message);
+        match error.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        Self::new(Exit::Component, error.to_string())
+    }
+}
+
+impl From<MigrateError> for Failure {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Spec(errors) => Self::spec(errors),
+            other => Self::usage(other.to_string()),
+        }
+    }
+}
+
+/// The exit code for a component that cannot be had.
+pub(crate) fn is_spec_problem(error: &LookupError) -> bool {
+    matches!(error, LookupError::Config(_))
+}
+
+/// How the program ends for a run that ended early.
+pub(crate) fn exit_of(cause: &StopCause) -> Exit {
+    match cause {
+        StopCause::Interrupted => Exit::Interrupted,
+        StopCause::Dataset(_) => Exit::Usage,
+        StopCause::Store => Exit::Store,
+        _ => Exit::Aborted,
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::NotBegun { source_error: Some(error), .. }
+            | RunError::Unfinished { source_error: Some(error), .. } => error.into(),
+            RunError::NotBegun { cause, .. } => Self::new(exit_of(&cause), format!("the run did not begin: {cause}")),
+            RunError::Unfinished { cause, .. } => Self::new(exit_of(&cause), format!("the run ended early: {cause}")),
+            RunError::Store { error, .. } => error.into(),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Where text goes and how it is dressed.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use clap::ValueEnum;
+use ef_report::Style;
+
+use crate::Exit;
+use crate::failure::Failure;
+
+/// The form of a result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// How text on standard output is dressed.
+pub(crate) fn stdout_style() -> Style {
+    style(io::stdout().is_terminal())
+}
+
+/// How text on standard error is dressed.
+pub(crate) fn stderr_style() -> Style {
+    style(io::stderr().is_terminal())
+}
+
+fn style(terminal: bool) -> Style {
+    let colourless = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    Style { color: terminal && !colourless, width: terminal.then(terminal_width) }
+}
+
+/// The terminal's width; a terminal that does not say has the classic one.
+fn terminal_width() -> u16 {
+    terminal_size::terminal_size().map_or(80, |(terminal_size::Width(columns), _)| columns)
+}
+
+/// Writes a result to standard output. A reader that has gone away is no failure: it has read enough.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Usage, format!("standard output cannot be written: {}", error.kind())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says something to the person at the terminal, on standard error.
+pub(crate) fn say(text: &str) {
+    // Nothing depends on it, so nothing fails for it.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}

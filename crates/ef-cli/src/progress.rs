@@ -1,0 +1,62 @@
+//! The progress line: on a terminal, on standard error.
+
+use std::time::Duration;
+
+use ef_model::Counts;
+use ef_runner::{Events, RunEvent};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::output;
+
+/// Reads a run's events until it is over, and shows them where `visible`.
+pub(crate) async fn show(mut events: Events, total: Option<u64>, visible: bool) {
+    let bar = if visible { bar(total) } else { ProgressBar::hidden() };
+    let mut retries = 0_u64;
+    while let Some(event) = events.next().await {
+        match event {
+            RunEvent::Committed { counts, in_flight, .. } => {
+                bar.set_position(counts.tasks());
+                bar.set_message(message(&counts, in_flight, retries));
+            }
+            RunEvent::Retrying { .. } => retries += 1,
+            RunEvent::Stopping { .. } => bar.set_prefix("stopping"),
+            RunEvent::Finishing => bar.set_prefix("computing metrics"),
+            _ => {}
+        }
+    }
+    bar.finish_and_clear();
+}
+
+fn bar(total: Option<u64>) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+    let template = match total {
+        Some(_) => "{prefix} {pos}/{len} items at most · {per_sec} · {elapsed} · {msg}",
+        None => "{prefix} {pos} items · {per_sec} · {elapsed} · {msg}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_prefix("running");
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn message(counts: &Counts, in_flight: usize, retries: u64) -> String {
+    let mut message = format!("{in_flight} in flight");
+    let failures = [
+        (counts.error, "failed"),
+        (counts.timeout, "timed out"),
+        (counts.skipped, "skipped"),
+        (counts.judge_error, "judge errors"),
+        (retries, "retries"),
+    ];
+    for (count, what) in failures.into_iter().filter(|(count, _)| *count > 0) {
+        message += &format!(" · {count} {what}");
+    }
+    message
+}
+
+/// Whether progress is shown: only to a person at a terminal.
+pub(crate) fn is_visible() -> bool {
+    output::stderr_style().width.is_some()
+}

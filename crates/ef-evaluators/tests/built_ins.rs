@@ -1,0 +1,211 @@
+//! What the built-in evaluators promise.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ef_model::{CallContext, CallError, ConfigProblem, Environment, ErrorKind, EvalItem, Evaluator, ItemId, Payload};
+use ef_plugin::{LookupError, Registry};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
+
+fn create(id: &str, config: Value) -> Result<Arc<dyn Evaluator>, LookupError> {
+    let mut registry = Registry::new();
+    for factory in ef_evaluators::factories() {
+        registry.register_evaluator(factory).expect("a built-in's schema is valid");
+    }
+    let Value::Object(config) = config else { panic!("not a map: {config}") };
+    run(registry.create_evaluator(&id.parse().expect("an id"), &config, &Environment::default()))
+}
+
+fn recorded(config: Value) -> Arc<dyn Evaluator> {
+    create("eval_fabric.recorded", config).unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+fn item(metadata: Option<&str>) -> EvalItem {
+    EvalItem {
+        item_id: ItemId::new("dev:1").expect("an id"),
+        row: 1,
+        input: Payload::parse(r#"{ "question":"q",  "n": 1.50 }"#).expect("JSON"),
+        reference_output: Some(Payload::from_text("the reference")),
+        metadata: metadata.map(|text| Payload::parse(text).expect("JSON")),
+    }
+}
+
+fn call(evaluator: &dyn Evaluator, item: &EvalItem) -> Result<(String, Option<String>), CallError> {
+    let context = CallContext::new(Instant::now() + Duration::from_secs(60), 1, 0, 42);
+    let text = |payload: Payload| payload.expose().to_owned();
+    run(evaluator.evaluate(item, &context)).map(|made| (text(made.output), made.metadata.map(text)))
+}
+
+fn output(field: &str, metadata: &str) -> Result<String, CallError> {
+    call(&*recorded(json!({"field": field})), &item(Some(metadata))).map(|(output, _)| output)
+}
+
+#[test]
+fn each_built_in_says_what_it_is() {
+    for factory in ef_evaluators::factories() {
+        assert_eq!(factory.identity().source, "builtin");
+        assert!(factory.identity().id.as_str().starts_with("eval_fabric."));
+        assert!(factory.summary().ends_with('.'), "{}", factory.summary());
+    }
+}
+
+#[test]
+fn the_echo_gives_the_inputs_bytes_back() {
+    let echo = create("eval_fabric.examples.echo", json!({})).unwrap_or_else(|error| panic!("{error:?}"));
+    let item = item(None);
+    let (output, metadata) = call(&*echo, &item).expect("an output");
+    assert_eq!(output, item.input.expose());
+    assert_eq!(metadata, None);
+}
+
+#[test]
+fn a_recorded_output_is_what_the_dataset_holds_byte_for_byte() {
+    let metadata = r#"{"a": {"b" : [ 1.500, {"c":"\u00e9\/x"},[1,  2]] }, "n": 12345678901234567890.10, "s": {}}"#;
+    assert_eq!(output("metadata.a.b.0", metadata).expect("there"), "1.500");
+    assert_eq!(output("metadata.a.b.1.c", metadata).expect("there"), r#""\u00e9\/x""#);
+    assert_eq!(output("metadata.a.b.2", metadata).expect("there"), "[1,  2]");
+    assert_eq!(output("metadata.n", metadata).expect("there"), "12345678901234567890.10");
+    assert_eq!(output("metadata", metadata).expect("there"), metadata);
+    assert_eq!(output("input.n", metadata).expect("there"), "1.50");
+    assert_eq!(output("input", metadata).expect("there"), item(None).input.expose());
+    assert_eq!(output("reference_output", metadata).expect("there"), "\"the reference\"");
+}
+
+#[test]
+fn a_key_with_dots_is_found_and_the_longest_wins() {
+    assert_eq!(output("metadata.a.b.c", r#"{"a": {"b.c": 1}}"#).expect("there"), "1");
+    assert_eq!(output("metadata.a.b.c", r#"{"a": {"b": {"c": 1}}, "a.b": {"c": 2}}"#).expect("there"), "2");
+    assert_eq!(output("metadata.a.b", r#"{"a.b": 1, "a": {"b": 2}}"#).expect("there"), "1");
+    assert_eq!(output("metadata.a.b", r#"{"a\u002eb": 1}"#).expect("there"), "1");
+    assert_eq!(output("metadata.v1.0", r#"{"v1": "x", "v1.0": "y"}"#).expect("there"), "\"y\"");
+}
+
+#[test]
+fn nothing_or_null_at_the_path_is_an_error_that_names_the_path_alone() {
+    let metadata = r#"{"secret": [1, null], "a": null, "text": "secret"}"#;
+    for field in [
+        "metadata.b",
+        "metadata.a",
+        "metadata.secret.1",
+        "metadata.secret.2",
+        "metadata.secret.x",
+        "metadata.secret.-1",
+        "metadata.secret.99999999999999999999999",
+        "metadata.text.0",
+        "metadata.sec",
+        "metadata.secret.0.x",
+    ] {
+        let error = output(field, metadata).expect_err(field);
+        assert_eq!((error.kind, error.code.as_ref()), (ErrorKind::Permanent, "field_missing"));
+        assert_eq!(error.message, format!("the item has nothing at `{field}`"));
+    }
+    for field in ["metadata", "metadata.a"] {
+        let error = call(&*recorded(json!({"field": field})), &item(None)).expect_err("no metadata");
+        assert_eq!(error.code, "field_missing");
+    }
+}
+
+#[test]
+fn an_outputs_metadata_is_an_object_or_absent() {
+    let evaluator = recorded(json!({"field": "metadata.a", "metadata_field": "metadata.m"}));
+    let metadata = |text| call(&*evaluator, &item(Some(text))).map(|(_, metadata)| metadata);
+    assert_eq!(metadata(r#"{"a": 1, "m": { "t":1 }}"#).expect("there").as_deref(), Some(r#"{ "t":1 }"#));
+    assert_eq!(metadata(r#"{"a": 1, "m": null}"#).expect("there"), None);
+    assert_eq!(metadata(r#"{"a": 1}"#).expect("there"), None);
+    let error = metadata(r#"{"a": 1, "m": "secret"}"#).expect_err("a string");
+    assert_eq!(error.code, "field_not_an_object");
+    assert!(!error.message.contains("secret"));
+}
+
+#[test]
+fn a_config_that_does_not_fit_says_where_and_what_to_do() {
+    let problems = |id: &str, config: Value| -> Vec<ConfigProblem> {
+        match create(id, config.clone()) {
+            Err(LookupError::Config(problems)) => problems,
+            _ => panic!("{id} takes {config}"),
+        }
+    };
+    let all: Vec<_> = [
+        ("eval_fabric.recorded", json!({})),
+        ("eval_fabric.recorded", json!({"field": 3})),
+        ("eval_fabric.recorded", json!({"feild": "metadata.a", "metadata_field": "metadata."})),
+        ("eval_fabric.recorded", json!({"field": "answer", "metadata_field": 1})),
+        ("eval_fabric.examples.echo", json!({"field": "input"})),
+    ]
+    .into_iter()
+    .flat_map(|(id, config)| problems(id, config))
+    .map(|ConfigProblem { pointer, at_key, message, hint }| format!("{pointer} {at_key}: {message} | {hint:?}"))
+    .collect();
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn a_factory_that_is_used_without_a_registry_refuses_what_the_schema_would() {
+    for factory in ef_evaluators::factories() {
+        for config in [json!({"unknown": 1}), json!([]), json!({"field": "metadatas", "metadata_field": "x"})] {
+            assert!(run(factory.create(&config, &Environment::default())).is_err(), "{config}");
+        }
+    }
+}
+
+#[test]
+fn the_recorded_solutions_of_gsm8k_are_found() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/gsm8k/model_solutions.jsonl");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        let _ = std::io::Write::write_all(
+            &mut std::io::stderr(),
+            format!("SKIPPED: there is no {}\n", path.display()).as_bytes(),
+        );
+        return;
+    };
+    let evaluator = recorded(json!({"field": "metadata.175b_verification.solution"}));
+    let mut rows = 0;
+    for line in text.lines() {
+        let (output, _) = call(&*evaluator, &item(Some(line))).expect("a solution");
+        let row: Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(serde_json::from_str::<Value>(&output).expect("JSON"), row["175b_verification"]["solution"]);
+        assert!(line.contains(&output), "not byte for byte");
+        rows += 1;
+    }
+    assert_eq!(rows, 1319);
+}
+
+proptest! {
+    #[test]
+    fn what_serde_json_finds_by_pointer_is_found_by_path(
+        value in json_value(),
+        path in prop::collection::vec("[a-c]|[0-2]", 1..4),
+    ) {
+        let value = json!({"a": value.clone(), "b": [value.clone(), {"c": value}]});
+        let expected = value.pointer(&format!("/{}", path.join("/"))).filter(|found| !found.is_null());
+        let found = output(&format!("metadata.{}", path.join(".")), &value.to_string());
+        let found = found.ok().map(|text| serde_json::from_str::<Value>(&text).expect("JSON"));
+        prop_assert_eq!(found.as_ref(), expected);
+    }
+
+    #[test]
+    fn no_path_and_no_item_panic(path in "(metadata|input)\\.[a-c0-9.\\-é]{1,8}", value in json_value()) {
+        let _ = output(&path, &value.to_string());
+    }
+}
+
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        "[a-c\"\\\\é]{0,4}".prop_map(Value::from)
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::hash_map("[a-c]", inner, 0..3).prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}

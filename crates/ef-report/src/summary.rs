@@ -1,0 +1,159 @@
+//! A run on one screen.
+
+use unicode_width::UnicodeWidthStr;
+
+use ef_model::{Counts, Metric, RunHead, RunResult, RunStatus, RunSummary, TraceStatus};
+
+use crate::grid;
+use crate::number::{NONE, count, counted, duration, optional, rate, second, value};
+use crate::style::{Style, Tone};
+use crate::text::{Align, visible};
+
+/// What `ef run` ends with: which run, its metrics, its counts by status and the time that it took. Of a run that is not
+/// whole it says why there are no metrics.
+#[must_use]
+pub fn summary(result: &RunResult, style: Style) -> String {
+    let mut text = title(&result.head, result.status, style);
+    text.push('\n');
+    if !result.metrics.is_empty() {
+        text += &metrics_table(&result.metrics, style);
+        text.push('\n');
+    }
+    text += &grid::pairs(facts(result), style);
+    text
+}
+
+/// The same for a run that has no result: it is going on, or it was killed.
+#[must_use]
+pub fn unfinished(run: &RunSummary, style: Style) -> String {
+    let mut text = title(&run.head, run.status, style);
+    text.push('\n');
+    text += &grid::pairs(
+        vec![
+            ("started", second(run.head.started_at_us)),
+            ("metrics", "none: the run has not ended. It is going on now, or it was killed".to_owned()),
+        ],
+        style,
+    );
+    text
+}
+
+fn status_word(status: RunStatus, style: Style) -> String {
+    let tone = match status {
+        RunStatus::Completed => Tone::Good,
+        RunStatus::Running | RunStatus::Awaiting => Tone::Uneasy,
+        RunStatus::Aborted => Tone::Bad,
+    };
+    style.paint(status.as_str(), tone)
+}
+
+/// Run, spec and status on a line; on two where the terminal is too narrow for one.
+fn title(head: &RunHead, status: RunStatus, style: Style) -> String {
+    let spec = format!("{}@{}", visible(&head.spec_id), visible(&head.spec_version));
+    let line = format!("run {}  {spec}  {status}", head.run_id);
+    let word = status_word(status, style);
+    if style.width.is_some_and(|width| line.width() > usize::from(width)) {
+        format!("run {}  {word}\n{spec}\n", head.run_id)
+    } else {
+        format!("run {}  {spec}  {word}\n", head.run_id)
+    }
+}
+
+fn metrics_table(metrics: &[Metric], style: Style) -> String {
+    let tested = metrics.iter().any(|metric| metric.p_value.is_some());
+    let mut columns = vec![
+        ("metric", Align::Left),
+        ("value", Align::Right),
+        ("95 % interval", Align::Left),
+        ("n", Align::Right),
+        ("errors", Align::Right),
+        ("unscored", Align::Right),
+    ];
+    if tested {
+        columns.push(("p", Align::Right));
+    }
+    let rows: Vec<_> = metrics
+        .iter()
+        .map(|metric| {
+            let mut row = vec![
+                visible(&metric.name).into_owned(),
+                metric_value(metric),
+                interval(metric),
+                count(metric.n),
+                count(metric.n_error),
+                count(metric.n_unscored),
+            ];
+            if tested {
+                row.push(optional(metric.p_value));
+            }
+            row
+        })
+        .collect();
+    grid::table(&columns, &rows, style)
+}
+
+/// A metric's value; a count is a whole number.
+pub(crate) fn metric_value(metric: &Metric) -> String {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match metric.value {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number below 2^53")]
+        Some(number) if metric.aggregator == "count" && number.fract() == 0.0 && (0.0..EXACT).contains(&number) => {
+            count(number as u64)
+        }
+        number => optional(number),
+    }
+}
+
+fn interval(metric: &Metric) -> String {
+    match (metric.ci_low, metric.ci_high) {
+        (Some(low), Some(high)) => format!("{} – {}", value(low), value(high)),
+        _ => NONE.to_owned(),
+    }
+}
+
+fn facts(result: &RunResult) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    if let Some(reason) = &result.abort_reason {
+        facts.push(("reason", visible(reason).into_owned()));
+    }
+    if result.status != RunStatus::Completed {
+        let kept = counted(result.counts.tasks(), "record");
+        let whole = match result.status {
+            RunStatus::Awaiting => "verdicts by people are still to come",
+            _ => "the run ended early and is not whole",
+        };
+        facts.push((
+            "metrics",
+            format!("none: {whole}. {kept} {} kept", if result.counts.tasks() == 1 { "is" } else { "are" }),
+        ));
+    } else if result.metrics.is_empty() {
+        facts.push(("metrics", "none in the spec".to_owned()));
+    }
+    facts.push(("traces", by_status(&result.counts)));
+    facts.extend(judgments(&result.counts).map(|text| ("judgments", text)));
+    facts.push(("time", time(result)));
+    facts
+}
+
+fn by_status(counts: &Counts) -> String {
+    let order = [TraceStatus::Ok, TraceStatus::Error, TraceStatus::Timeout, TraceStatus::Skipped];
+    order.map(|status| format!("{status} {}", count(counts.of(status)))).join(" · ")
+}
+
+/// The judgments, where there are any: those with a score, and the others where they are not none.
+fn judgments(counts: &Counts) -> Option<String> {
+    let kinds = [("scored", counts.scored), ("unscored", counts.unscored), ("error", counts.judge_error)];
+    let shown: Vec<_> =
+        kinds.into_iter().filter(|&(_, n)| n > 0).map(|(kind, n)| format!("{kind} {}", count(n))).collect();
+    (!shown.is_empty()).then(|| shown.join(" · "))
+}
+
+fn time(result: &RunResult) -> String {
+    // A clock that was set back makes no negative time.
+    let micros = u64::try_from(result.finished_at_us.saturating_sub(result.head.started_at_us)).unwrap_or(0);
+    let mut text = duration(micros);
+    if let Some(rate) = rate(result.counts.tasks(), micros) {
+        text += &format!(" ({rate} items/s)");
+    }
+    text
+}

@@ -1,0 +1,187 @@
+//! A run's records, a line each.
+
+use std::borrow::Cow;
+
+use unicode_width::UnicodeWidthStr;
+
+use ef_model::{Judgment, JudgmentResult, RunHead, Scalar, Score, StoredRecord, TraceOutcome, TraceStatus};
+
+use crate::grid;
+use crate::number::{NONE, duration, value};
+use crate::style::{Style, Tone};
+use crate::text::{Align, fit, visible};
+
+/// A table of records: row, item, status, what each judge said, and how long the evaluator took.
+#[must_use]
+pub fn traces_table(records: &[StoredRecord], style: Style) -> String {
+    if records.is_empty() {
+        return "no records\n".to_owned();
+    }
+    let names = judge_names(records);
+    let headings: Vec<_> = names.iter().map(|name| visible(name)).collect();
+    let mut columns = vec![("row", Align::Right), ("item", Align::Left), ("status", Align::Left)];
+    columns.extend(headings.iter().map(|name| (name.as_ref(), Align::Left)));
+    columns.push(("time", Align::Right));
+    let rows: Vec<_> = records
+        .iter()
+        .map(|stored| {
+            let mut row = vec![place(stored), visible(stored.record.item_id.as_str()).into_owned(), status(stored)];
+            row.extend(names.iter().map(|name| said(stored, name)));
+            row.push(duration(stored.record.trace.duration_us));
+            row
+        })
+        .collect();
+    grid::table(&columns, &rows, style)
+}
+
+/// The judges that occur, in the order in which they first do.
+fn judge_names(records: &[StoredRecord]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for judgment in records.iter().flat_map(|stored| &stored.record.judgments) {
+        if !names.contains(&judgment.judge.name.as_str()) {
+            names.push(&judgment.judge.name);
+        }
+    }
+    names
+}
+
+/// Records as lines of fixed columns, for as many as there are: each line is made by itself. What is too long for its
+/// column ends in `…`; [`crate::record_detail`] shows it whole.
+#[derive(Debug, Clone)]
+pub struct TraceLines {
+    judges: Vec<(String, usize)>,
+    item_width: usize,
+    style: Style,
+}
+
+impl TraceLines {
+    const ROW: usize = 8;
+    const ITEM: usize = 28;
+    const ITEM_LEAST: usize = 12;
+    const STATUS: usize = 18;
+    const SCORE: usize = 20;
+    const SCORE_LEAST: usize = 12;
+    const TIME: usize = 10;
+    const GAP: usize = 2;
+
+    /// The lines of this run's records.
+    #[must_use]
+    pub fn new(head: &RunHead, style: Style) -> Self {
+        let names = || head.judges.iter().map(|judge| judge.name.clone());
+        let mut judges: Vec<_> = names()
+            .map(|name| {
+                let width = visible(&name).width().clamp(Self::SCORE_LEAST, Self::SCORE);
+                (name, width)
+            })
+            .collect();
+        let Some(width) = style.width.map(usize::from) else {
+            return Self { judges, item_width: Self::ITEM, style };
+        };
+        let others = |judges: &[(String, usize)]| {
+            let scores: usize = judges.iter().map(|(_, width)| width + Self::GAP).sum();
+            Self::ROW + Self::STATUS + Self::TIME + 3 * Self::GAP + scores
+        };
+        if others(&judges) + Self::ITEM_LEAST > width {
+            judges = names().map(|name| (name, Self::SCORE_LEAST)).collect();
+        }
+        let item_width = width.saturating_sub(others(&judges)).clamp(Self::ITEM_LEAST, Self::ITEM);
+        Self { judges, item_width, style }
+    }
+
+    /// The line of headings.
+    #[must_use]
+    pub fn header(&self) -> String {
+        let judges = self.judges.iter().map(|(name, width)| fit(&visible(name), *width, Align::Left));
+        let line = self.line_of("row", "item", fit("status", Self::STATUS, Align::Left), judges, "time");
+        format!("{}\n", self.style.paint(&line, Tone::Heading))
+    }
+
+    /// One record's line.
+    #[must_use]
+    pub fn line(&self, stored: &StoredRecord) -> String {
+        let tone = match stored.record.trace.status() {
+            TraceStatus::Ok => Tone::Good,
+            TraceStatus::Skipped => Tone::Uneasy,
+            TraceStatus::Timeout | TraceStatus::Error => Tone::Bad,
+        };
+        let status = self.style.paint(&fit(&status(stored), Self::STATUS, Align::Left), tone);
+        let scores = self.judges.iter().map(|(name, width)| fit(&said(stored, name), *width, Align::Left));
+        let item_id = visible(stored.record.item_id.as_str());
+        let time = duration(stored.record.trace.duration_us);
+        self.line_of(&place(stored), &item_id, status, scores, &time) + "\n"
+    }
+
+    fn line_of(
+        &self,
+        row: &str,
+        item: &str,
+        status: String,
+        scores: impl Iterator<Item = String>,
+        time: &str,
+    ) -> String {
+        let mut cells = vec![fit(row, Self::ROW, Align::Right), fit(item, self.item_width, Align::Left), status];
+        cells.extend(scores);
+        cells.push(fit(time, Self::TIME, Align::Right));
+        cells.join(&" ".repeat(Self::GAP))
+    }
+}
+
+/// The row, and which repeat of it where it is not the first: `17`, `17 #2`.
+fn place(stored: &StoredRecord) -> String {
+    let record = &stored.record;
+    match record.repeat {
+        0 => record.row.to_string(),
+        repeat => format!("{} #{}", record.row, u64::from(repeat) + 1),
+    }
+}
+
+/// The status, with the cause of a failure and the revision where it is not the first: `ok`, `error(http_503)`,
+/// `ok, rev 1`.
+fn status(stored: &StoredRecord) -> String {
+    let trace = &stored.record.trace;
+    let mut text = match &trace.outcome {
+        TraceOutcome::Ok { .. } => "ok".to_owned(),
+        TraceOutcome::Timeout { .. } => "timeout".to_owned(),
+        TraceOutcome::Error { error } => format!("error({})", visible(&error.code)),
+        TraceOutcome::Skipped { fault } => format!("skipped({})", fault.kind),
+    };
+    if stored.record.revision > 0 {
+        text += &format!(", rev {}", stored.record.revision);
+    }
+    text
+}
+
+/// What a judge said: its score, `unscored`, or `error(code)`.
+fn said(stored: &StoredRecord, judge: &str) -> String {
+    let judgment = stored.record.judgments.iter().find(|judgment| judgment.judge.name == judge);
+    judgment.map_or_else(|| NONE.to_owned(), verdict)
+}
+
+fn verdict(judgment: &Judgment) -> String {
+    match &judgment.result {
+        JudgmentResult::Scored { score: Score::Scalar(scalar), .. } => shown(scalar).into_owned(),
+        JudgmentResult::Scored { score: Score::Object(values), .. } => match values.get(Score::DEFAULT_KEY) {
+            Some(scalar) => shown(scalar).into_owned(),
+            None => values
+                .iter()
+                .map(|(key, scalar)| format!("{}={}", visible(key), shown(scalar)))
+                .collect::<Vec<_>>()
+                .join(" "),
+        },
+        JudgmentResult::Unscored { .. } => "unscored".to_owned(),
+        JudgmentResult::Error { error } => format!("error({})", visible(&error.code)),
+    }
+}
+
+/// A score's value: a number as short as it can be written, but no longer than a metric's.
+pub(crate) fn shown(scalar: &Scalar) -> Cow<'_, str> {
+    match scalar {
+        Scalar::Bool(truth) => Cow::Borrowed(if *truth { "true" } else { "false" }),
+        Scalar::Label(label) => visible(label),
+        Scalar::Number(number) => {
+            let exact = number.get().to_string();
+            let rounded = value(number.get());
+            Cow::Owned(if exact.len() <= rounded.len() { exact } else { rounded })
+        }
+    }
+}

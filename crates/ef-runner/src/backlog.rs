@@ -1,0 +1,108 @@
+//! Finished tasks that wait for the store: bounded, so that a slow store holds new tasks back.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ef_model::TaskCommit;
+use tokio::sync::{Notify, mpsc};
+
+/// Finished tasks that may wait before no new one is started; also the most that one transaction takes.
+const MAX_RECORDS: usize = 4096;
+/// Bytes of finished tasks that may wait before no new one is started; about the most that one transaction takes.
+const MAX_BYTES: usize = 8 << 20;
+
+/// A queue between tasks and writer.
+pub(crate) fn channel() -> (BacklogSender, BacklogReceiver) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let room = Arc::new(Room { waiting: Mutex::default(), freed: Notify::new() });
+    (BacklogSender { queue: sender, room: Arc::clone(&room) }, BacklogReceiver { queue: receiver, room })
+}
+
+/// The tasks' end.
+///
+/// A finished task never waits here: it has its place already, since it was admitted while there was room. What may go
+/// beyond the bounds is what was in flight then.
+#[derive(Debug, Clone)]
+pub(crate) struct BacklogSender {
+    queue: mpsc::UnboundedSender<TaskCommit>,
+    room: Arc<Room>,
+}
+
+impl BacklogSender {
+    /// Returns once there is room for another task's result. One caller at a time.
+    pub(crate) async fn admit(&self) {
+        while self.room.waiting().is_full() {
+            self.room.freed.notified().await;
+        }
+    }
+
+    /// Queues a finished task.
+    pub(crate) fn push(&self, commit: TaskCommit) {
+        {
+            let mut waiting = self.room.waiting();
+            waiting.records += 1;
+            waiting.bytes += commit.size();
+        }
+        // Without a writer there is nobody to wait for the task: the run is over.
+        let _ = self.queue.send(commit);
+    }
+}
+
+/// The writer's end.
+#[derive(Debug)]
+pub(crate) struct BacklogReceiver {
+    queue: mpsc::UnboundedReceiver<TaskCommit>,
+    room: Arc<Room>,
+}
+
+impl BacklogReceiver {
+    /// Waits for a finished task and takes it with all others that are there, within bounds; nothing when there will be
+    /// no more.
+    pub(crate) async fn next_batch(&mut self) -> Vec<TaskCommit> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        let mut next = self.queue.recv().await;
+        while let Some(commit) = next {
+            bytes += commit.size();
+            batch.push(commit);
+            if batch.len() >= MAX_RECORDS || bytes >= MAX_BYTES {
+                break;
+            }
+            next = self.queue.try_recv().ok();
+        }
+        batch
+    }
+
+    /// Frees the room that a batch took.
+    pub(crate) fn release(&self, batch: &[TaskCommit]) {
+        {
+            let mut waiting = self.room.waiting();
+            waiting.records -= batch.len();
+            waiting.bytes -= batch.iter().map(TaskCommit::size).sum::<usize>();
+        }
+        self.room.freed.notify_one();
+    }
+}
+
+#[derive(Debug)]
+struct Room {
+    waiting: Mutex<Waiting>,
+    freed: Notify,
+}
+
+impl Room {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Waiting {
+    records: usize,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn is_full(self) -> bool {
+        self.records >= MAX_RECORDS || self.bytes >= MAX_BYTES
+    }
+}

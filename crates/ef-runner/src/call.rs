@@ -1,0 +1,153 @@
+//! One call with its timeouts and retries.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, SystemTime};
+
+use ef_model::{BoxFuture, CallContext, CallError, ErrorKind, ItemId};
+use futures_util::FutureExt;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::event::EventSender;
+use crate::{RunEvent, Stopper, seed};
+
+/// Longest wait before a retry that nobody asked for: the first is drawn from up to half a second, each further one
+/// from twice as much, up to this.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+
+/// Waits that the other side asked for use up no retry, up to this many: a server that says "later" for ever must not
+/// hold a task for ever.
+const MAX_ASKED_WAITS: u32 = 1000;
+const SHORTEST_ASKED_WAIT: Duration = Duration::from_millis(100);
+
+/// Who is called, and within which limits.
+pub(crate) struct Caller<'a> {
+    pub(crate) item_id: &'a ItemId,
+    /// The judge's name, or `None` for the evaluator.
+    pub(crate) judge: Option<&'a str>,
+    pub(crate) repeat: u32,
+    pub(crate) seed: u64,
+    pub(crate) timeout: Duration,
+    pub(crate) max_retries: u32,
+    /// The component's own `max_concurrent`.
+    pub(crate) limit: Option<&'a Semaphore>,
+    pub(crate) events: &'a EventSender,
+    pub(crate) stopper: &'a Stopper,
+}
+
+/// What is called.
+pub(crate) trait Callee: Sync {
+    /// What the call makes.
+    type Made;
+
+    /// Calls once.
+    fn call_once<'c>(&'c self, context: &'c CallContext) -> BoxFuture<'c, Result<Self::Made, CallError>>;
+}
+
+/// A call that has ended.
+pub(crate) struct Called<T> {
+    pub(crate) result: Result<T, CallError>,
+    pub(crate) attempts: u32,
+    pub(crate) started_at_us: i64,
+    pub(crate) duration_us: u64,
+}
+
+/// The run was asked to stop while the call waited for its next attempt. It has neither succeeded nor failed, so there
+/// is nothing to record.
+#[derive(Debug)]
+pub(crate) struct Abandoned;
+
+impl Caller<'_> {
+    /// Calls until it succeeds, fails for good, or has used up its retries.
+    pub(crate) async fn call<C: Callee>(&self, callee: &C) -> Result<Called<C::Made>, Abandoned> {
+        let started_at_us = now_us();
+        let began = Instant::now();
+        let (mut attempts, mut retries, mut asked_waits) = (0, 0, 0);
+        let result = loop {
+            attempts += 1;
+            let error = match self.attempt(attempts, callee).await {
+                Ok(value) => break Ok(value),
+                Err(error) => error,
+            };
+            let asked = error.retry_after.filter(|_| asked_waits < MAX_ASKED_WAITS);
+            if !error.kind.is_retryable() || (asked.is_none() && retries >= self.max_retries) {
+                break Err(error);
+            }
+            let wait = match asked {
+                Some(asked) => {
+                    asked_waits += 1;
+                    asked.max(SHORTEST_ASKED_WAIT)
+                }
+                None => {
+                    retries += 1;
+                    backoff(self.seed, retries)
+                }
+            };
+            self.wait(attempts, &error, wait).await?;
+        };
+        let duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Ok(Called { result, attempts, started_at_us, duration_us })
+    }
+
+    async fn attempt<C: Callee>(&self, attempt: u32, callee: &C) -> Result<C::Made, CallError> {
+        let _permit = match self.limit {
+            Some(limit) => Some(limit.acquire().await.expect("the limit is never closed")),
+            None => None,
+        };
+        let deadline = Instant::now() + self.timeout;
+        let context = CallContext::new(deadline.into_std(), attempt, self.repeat, self.seed);
+        let guarded = AssertUnwindSafe(async { callee.call_once(&context).await }).catch_unwind();
+        match tokio::time::timeout_at(deadline, guarded).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_panic)) => Err(CallError::permanent("panic", "the component panicked: a defect in it")),
+            Err(_elapsed) => {
+                let seconds = self.timeout.as_secs_f64();
+                Err(CallError::new(ErrorKind::Timeout, "timeout", format!("no answer within {seconds} s")))
+            }
+        }
+    }
+
+    async fn wait(&self, attempt: u32, error: &CallError, wait: Duration) -> Result<(), Abandoned> {
+        let event = RunEvent::Retrying {
+            item_id: self.item_id.clone(),
+            judge: self.judge.map(str::to_owned),
+            attempt,
+            kind: error.kind,
+            code: error.code.clone().into_owned(),
+            wait,
+        };
+        self.events.send(event).await;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.stopper.stopped() => Err(Abandoned),
+        }
+    }
+}
+
+/// Exponential backoff with full jitter: drawn evenly from nothing to twice as much each time.
+fn backoff(call_seed: u64, retry: u32) -> Duration {
+    let longest = FIRST_BACKOFF.saturating_mul(1 << (retry - 1).min(10)).min(LONGEST_BACKOFF);
+    longest.mul_f64(seed::jitter(call_seed, retry))
+}
+
+/// Now, in µs since 1970-01-01 UTC.
+pub(crate) fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_is_drawn_from_a_doubling_range_with_an_end() {
+        for (retry, longest) in [(1, 0.5), (2, 1.0), (3, 2.0), (7, 30.0), (20, 30.0)] {
+            let drawn: Vec<_> = (0..1000).map(|seed| backoff(seed, retry).as_secs_f64()).collect();
+            let mean = drawn.iter().sum::<f64>() / 1000.0;
+            assert!(drawn.iter().all(|&wait| wait <= longest), "retry {retry}");
+            assert!((mean / longest - 0.5).abs() < 0.05, "retry {retry}: full jitter has half the longest as its mean");
+        }
+    }
+}

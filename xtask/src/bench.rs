@@ -1,0 +1,112 @@
+//! `cargo xtask bench`: the whole of `ef run` with the cheapest evaluator and judge, beside the bare cost of writing the
+//! same bytes to SQLite (the floor), and what it takes to start.
+//!
+//! The two take turns (A B A B …) on the same dataset, each in a process and a folder of its own, so that a slow moment of
+//! the machine meets both; ratios are taken pair by pair, and every figure is a median.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Args;
+
+use crate::measure::measured;
+use crate::step::Failure;
+
+mod dataset;
+mod figures;
+mod programs;
+mod report;
+mod targets;
+
+use figures::{Figures, Size, Start};
+use programs::Programs;
+
+/// Arguments of `cargo xtask bench`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Numbers of items.
+    #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000")]
+    sizes: Vec<u64>,
+    /// How often each program runs at each size.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Where the results go as JSON; `bench.json` in the target directory where it is absent.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Fail when a target that was measured is not met.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs the bench: results as a table on standard output and as JSON in a file.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let programs = programs::build()?;
+    let scratch = Scratch::new(&programs.target_directory.join("bench"))?;
+    let sizes = arguments.sizes.iter().map(|&items| size(&programs, &scratch.0, items, arguments.runs));
+    let sizes = sizes.collect::<Result<Vec<Size>, Failure>>()?;
+    let start = start(&programs, &scratch.0)?;
+    let figures = Figures::new(sizes, start);
+    let targets = targets::judge(&figures);
+
+    println!("{}", report::table(&figures, &targets));
+    let json = arguments.json.clone().unwrap_or_else(|| programs.target_directory.join("bench.json"));
+    std::fs::write(&json, report::json(&figures, &targets))
+        .map_err(|error| Failure::new(format!("{}: {error}", json.display())))?;
+    eprintln!("as JSON: {}", json.display());
+    if arguments.check && targets.iter().any(|target| target.met == Some(false)) {
+        return Err(Failure::new("a target is not met"));
+    }
+    Ok(())
+}
+
+/// One size: the programs take turns on one dataset.
+fn size(programs: &Programs, scratch: &Path, items: u64, runs: u32) -> Result<Size, Failure> {
+    eprintln!("==> {items} items");
+    let dataset = scratch.join("dataset.jsonl");
+    let dataset_bytes =
+        dataset::write(&dataset, items).map_err(|error| Failure::new(format!("{}: {error}", dataset.display())))?;
+    let mut size = Size::new(items, dataset_bytes);
+    for run in 1..=runs {
+        let ef = programs.run(&dataset, items, scratch)?;
+        let floor = programs.floor(&dataset, items, scratch)?;
+        eprintln!("    {run}: ef {:.2} s, floor {:.2} s", ef.usage.wall_s, floor.usage.wall_s);
+        size.ef.push(ef);
+        size.floor.push(floor);
+    }
+    Ok(size)
+}
+
+/// What it takes to start: `ef run` of ten items in a new store, and `ef --version`.
+fn start(programs: &Programs, scratch: &Path) -> Result<Start, Failure> {
+    eprintln!("==> start");
+    let dataset = scratch.join("ten.jsonl");
+    dataset::write(&dataset, 10).map_err(|error| Failure::new(format!("{}: {error}", dataset.display())))?;
+    let ten_items = (0..10).map(|_| Ok(programs.run(&dataset, 10, scratch)?.usage.wall_s * 1e3));
+    let ten_items_ms = ten_items.collect::<Result<Vec<f64>, Failure>>()?;
+    let version = (0..20).map(|_| {
+        let (usage, _) = measured(Command::new(&programs.ef).arg("--version"), scratch)?;
+        Ok(usage.wall_s * 1e3)
+    });
+    Ok(Start { ten_items_ms, version_ms: version.collect::<Result<Vec<f64>, Failure>>()? })
+}
+
+/// A folder that is empty at first and gone at last.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(folder: &Path) -> Result<Self, Failure> {
+        let failed = |error| Failure::new(format!("{}: {error}", folder.display()));
+        if folder.exists() {
+            std::fs::remove_dir_all(folder).map_err(failed)?;
+        }
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        Ok(Self(folder.to_owned()))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left behind is under target/, and the next bench removes it.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
