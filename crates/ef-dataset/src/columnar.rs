@@ -1,6 +1,6 @@
 //! Parquet: rows as the JSON that arrow writes for them.
 //!
-//! Nulls are written out; integers, decimals, dates and times keep their digits; bytes are written as hexadecimal
+//! Nulls are written out; integers, decimals, dates and times keep their digits; instants are in UTC; bytes are written as hexadecimal
 //! strings, and a float that is not finite as null.
 
 use std::collections::HashSet;
@@ -9,23 +9,26 @@ use std::io::{self, Seek, SeekFrom};
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::FieldRef;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
 use arrow::error::ArrowError;
 use arrow::json::WriterBuilder;
 use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, LineDelimited, NullableEncoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use ef_model::Digest;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use parquet::basic::Compression;
 use parquet::file::metadata::{ParquetMetaData, ParquetStatisticsPolicy, RowGroupMetaData};
 
+use crate::footer;
 use crate::row::{Broken, Place, RawRow, RowReader, printable, shown};
 use crate::stored::Stored;
 
 /// About how much is decoded at a time, in bytes.
 const BATCH: u64 = 256 * 1024;
 
-const DAMAGED: &str = "the file is damaged, was cut short or is no Parquet file: make it again";
+pub(crate) const DAMAGED: &str = "the file is damaged, was cut short or is no Parquet file: make it again";
 
 /// Reads the rows of a Parquet file.
 pub(crate) struct Rows {
@@ -42,7 +45,8 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) fn new(file: File, limit: u64) -> Result<Self, Broken> {
+    pub(crate) fn new(mut file: File, limit: u64) -> Result<Self, Broken> {
+        footer::check(&mut file)?;
         let copy = file.try_clone().map_err(|error| Broken::reading(None, &error, false))?;
         guarded(|| Self::open(file, copy, limit)).unwrap_or_else(|| Err(damaged_from(None)))
     }
@@ -55,8 +59,14 @@ impl Rows {
         let unreadable = |error: parquet::errors::ParquetError| {
             Broken::new(None, format!("cannot be read as Parquet: {}", printable(&error.to_string())), DAMAGED)
         };
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(unreadable)?;
-        check_compression(builder.metadata())?;
+        let mut footer = ArrowReaderMetadata::load(&file, options.clone()).map_err(unreadable)?;
+        check_compression(footer.metadata())?;
+        let schema = Schema::new(footer.schema().fields().iter().map(in_utc).collect::<Fields>());
+        if schema.fields() != footer.schema().fields() {
+            let options = options.with_schema(Arc::new(schema));
+            footer = ArrowReaderMetadata::try_new(Arc::clone(footer.metadata()), options).map_err(unreadable)?;
+        }
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer);
         let header: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
         let mut seen = HashSet::new();
         if let Some(twice) = header.iter().find(|name| !seen.insert(*name)) {
@@ -137,11 +147,29 @@ fn check_compression(metadata: &ParquetMetaData) -> Result<(), Broken> {
             Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_) | Compression::ZSTD(_)
         );
         if !known {
-            let what = format!("its columns are compressed with {}, which is not supported", column.compression());
+            let codec = column.compression().to_string();
+            let codec = codec.split('(').next().unwrap_or(&codec);
+            let what = format!("its columns are compressed with {codec}, which is not supported");
             return Err(Broken::new(None, what, "write it with zstd, snappy, gzip or no compression"));
         }
     }
     Ok(())
+}
+
+/// The same column with its instants in UTC: they are the same instants, and the names of time zones need not be known.
+fn in_utc(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some("+00:00".into())),
+        DataType::List(of) => DataType::List(in_utc(of)),
+        DataType::LargeList(of) => DataType::LargeList(in_utc(of)),
+        DataType::ListView(of) => DataType::ListView(in_utc(of)),
+        DataType::LargeListView(of) => DataType::LargeListView(in_utc(of)),
+        DataType::FixedSizeList(of, length) => DataType::FixedSizeList(in_utc(of), *length),
+        DataType::Map(of, sorted) => DataType::Map(in_utc(of), *sorted),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(in_utc).collect()),
+        other => other.clone(),
+    };
+    Arc::new(Field::clone(field).with_data_type(data_type))
 }
 
 /// How many rows make up about [`BATCH`] bytes.

@@ -341,6 +341,9 @@ fn parquet_needs_a_file() -> Broken {
 
 #[cfg(feature = "parquet")]
 fn parquet_rows(file: File, limit: u64) -> Result<Box<dyn RowReader>, Broken> {
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Err(parquet_needs_a_file());
+    }
     Ok(Box::new(crate::columnar::Rows::new(file, limit)?))
 }
 

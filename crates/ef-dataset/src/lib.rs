@@ -12,6 +12,8 @@ mod columnar;
 mod columns;
 mod dataset;
 mod delimited;
+#[cfg(feature = "parquet")]
+mod footer;
 mod format;
 mod lines;
 mod mapping;

@@ -14,7 +14,7 @@ pub(crate) struct Decimal {
 }
 
 /// The largest power of ten that is read, so that sums of powers fit 64 bits.
-const MAX_EXPONENT: i64 = 1 << 60;
+const MAX_EXPONENT: u64 = 1 << 60;
 
 /// The most digits that arithmetic writes out; what is further below the first digit is dropped.
 const MAX_DIGITS: usize = 100_000;
@@ -43,7 +43,7 @@ impl Decimal {
         if digits.iter().all(|digit| *digit == 0) {
             return Some(Self::ZERO);
         }
-        let exponent = exponent.parse::<i64>().ok().filter(|exponent| exponent.abs() <= MAX_EXPONENT)?;
+        let exponent = exponent.parse::<i64>().ok().filter(|exponent| exponent.unsigned_abs() <= MAX_EXPONENT)?;
         Some(Self::normalised(negative, digits, exponent.checked_sub_unsigned(fraction.len() as u64)?))
     }
 

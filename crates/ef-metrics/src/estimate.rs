@@ -6,7 +6,7 @@ use crate::bootstrap::Bootstrap;
 use crate::interval::{student_t, wilson};
 use crate::ks::KsTest;
 use crate::median::{self, ClusteredScores};
-use crate::multiset::{Ordered, Run};
+use crate::multiset::{Ordered, Run, add_up};
 use crate::ratio::{RatioSample, Unit};
 use crate::resample::Population;
 use crate::sample::Sample;
@@ -143,7 +143,9 @@ pub(crate) fn median(scores: &[Run<Ordered>], sample: &Sample<'_>, bootstrap: Op
         }
         let mut clusters = Vec::new();
         sample.for_each(|scores, _| {
-            clusters.push(scores.iter().map(|&((_, score), count)| (score, count)).collect());
+            let mut scores = scores.iter().map(|&((_, score), count)| (score, count)).collect();
+            add_up(&mut scores);
+            clusters.push(scores);
         });
         let clusters = ClusteredScores::new(clusters.into_iter());
         let statistic = |generator: &mut _| clusters.resampled(generator);

@@ -1,7 +1,7 @@
 //! Medians and their resamples.
 
-use crate::draw::{Generator, Indices};
-use crate::multiset::{Ordered, Run, size};
+use crate::draw::Generator;
+use crate::multiset::{Ordered, Run, add_up, size};
 use crate::resample::Population;
 
 /// The two ranks, from 0, in the middle of `n` values; the same rank twice for an odd `n`. `n` is at least 1.
@@ -12,14 +12,12 @@ const fn middle(n: u64) -> (u64, u64) {
 /// The median over sorted runs; of an even number the mean of the middle two. `None` of nothing.
 pub(crate) fn median(runs: &[Run<Ordered>]) -> Option<f64> {
     let n = size(runs);
-    let counted = || runs.iter().map(|&(score, count)| (score.get(), count));
-    (n > 0).then(|| middle_of(n, counted))?
+    (n > 0).then(|| middle_of(n, runs.iter().map(|&(score, count)| (score.get(), count))))?
 }
 
 /// The mean of the middle two of `n` values that come sorted with their counts.
-fn middle_of<I: Iterator<Item = (f64, u64)>>(n: u64, counted: impl Fn() -> I) -> Option<f64> {
+fn middle_of(n: u64, mut counted: impl Iterator<Item = (f64, u64)>) -> Option<f64> {
     let (first, second) = middle(n);
-    let mut counted = counted();
     let (mut low, mut below) = (None, 0);
     counted.find_map(|(score, count)| {
         below += count;
@@ -40,45 +38,48 @@ pub(crate) fn resampled(population: &Population<f64>, generator: &mut Generator)
 /// Scores in clusters, whose clusters are resampled whole.
 #[derive(Debug)]
 pub(crate) struct ClusteredScores {
-    /// Score, cluster and how often, sorted by score.
-    scores: Vec<(Ordered, u32, u64)>,
-    /// How many scores each cluster has.
+    /// Which kind each cluster is: clusters of equal scores are of one kind. Kinds are numbered in the order of their
+    /// lowest scores, so that walking the scores in order does not jump about among the kinds.
+    kinds: Population<u32>,
+    /// How many scores a cluster of each kind has.
     sizes: Vec<u64>,
+    /// Scores in order, each with a kind and how often it occurs there.
+    scores: Vec<(Ordered, u32, u64)>,
 }
 
 impl ClusteredScores {
-    /// Takes each cluster's scores with their counts.
+    /// Takes each cluster's scores, sorted and counted.
     pub(crate) fn new(clusters: impl Iterator<Item = Vec<Run<Ordered>>>) -> Self {
-        let (mut scores, mut sizes) = (Vec::new(), Vec::new());
-        for (cluster, runs) in (0..).zip(clusters) {
-            sizes.push(size(&runs));
-            scores.extend(runs.into_iter().map(|(score, count)| (score, cluster, count)));
-        }
+        let mut kinds = clusters.map(|scores| (scores, 1)).collect();
+        add_up(&mut kinds);
+        let of_kind = |(kind, (runs, _)): (u32, &(Vec<Run<Ordered>>, u64))| {
+            runs.iter().map(|&(score, count)| (score, kind, count)).collect::<Vec<_>>()
+        };
+        let mut scores: Vec<_> = (0..).zip(&kinds).flat_map(of_kind).collect();
         scores.sort_unstable();
-        Self { scores, sizes }
+        Self {
+            kinds: Population::new((0..).zip(&kinds).map(|(kind, &(_, count))| (kind, count))),
+            sizes: kinds.iter().map(|(runs, _)| size(runs)).collect(),
+            scores,
+        }
     }
 
     /// How many clusters there are.
-    pub(crate) fn clusters(&self) -> usize {
-        self.sizes.len()
+    pub(crate) fn clusters(&self) -> u64 {
+        self.kinds.size()
     }
 
     /// How much work a resample is.
     pub(crate) fn work(&self) -> u64 {
-        (self.sizes.len() + self.scores.len()) as u64
+        self.clusters() + self.scores.len() as u64
     }
 
-    /// The median over a resample of the clusters, of which there are at least two.
+    /// The median over a resample of the clusters, of which there is at least one.
     pub(crate) fn resampled(&self, generator: &mut Generator) -> f64 {
-        let mut times = vec![0_u32; self.sizes.len()];
-        let mut n = 0;
-        for cluster in Indices::below(self.sizes.len() as u32, generator).take(self.sizes.len()) {
-            times[cluster as usize] += 1;
-            n += self.sizes[cluster as usize];
-        }
-        let counted = || {
-            self.scores.iter().map(|&(score, cluster, count)| (score.get(), count * u64::from(times[cluster as usize])))
-        };
+        let mut times = vec![0_u64; self.sizes.len()];
+        self.kinds.for_each(generator, |kind, count| times[kind as usize] += count);
+        let n = times.iter().zip(&self.sizes).map(|(times, size)| times * size).sum();
+        let counted = self.scores.iter().map(|&(score, kind, count)| (score.get(), count * times[kind as usize]));
         middle_of(n, counted).unwrap_or(f64::NAN)
     }
 }

@@ -86,8 +86,8 @@ impl<T: Ord + Copy> Multiset<T> {
 }
 
 /// Sorts runs and adds up those of equal value.
-pub(crate) fn add_up<T: Ord + Copy>(runs: &mut Vec<Run<T>>) {
-    runs.sort_unstable_by_key(|&(value, _)| value);
+pub(crate) fn add_up<T: Ord>(runs: &mut Vec<Run<T>>) {
+    runs.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     runs.dedup_by(|later, first| {
         let same = later.0 == first.0;
         if same {

@@ -59,7 +59,7 @@ enum Block<V> {
 
 const BLOCK: usize = 4096;
 
-impl<V: Addend> Population<V> {
+impl<V: Copy> Population<V> {
     /// Takes runs in order. There must be at least one value.
     pub(crate) fn new(runs: impl Iterator<Item = Run<V>>) -> Self {
         let mut population = Self { blocks: Vec::new(), before: vec![0], slots: Vec::new() };
@@ -113,23 +113,50 @@ impl<V: Addend> Population<V> {
     }
 
     /// The sum over a resample as large as the population.
-    pub(crate) fn total(&self, generator: &mut Generator) -> V {
-        self.total_of(0..self.blocks.len(), self.size(), generator)
+    pub(crate) fn total(&self, generator: &mut Generator) -> V
+    where
+        V: Addend,
+    {
+        let mut total = V::ZERO;
+        self.deal(0..self.blocks.len(), self.size(), generator, &mut |block, draws, generator| {
+            total = total.plus(match block {
+                Block::Constant(value) => value.times(draws),
+                Block::Slots(range) => total_of_slots(&self.slots[range.clone()], draws, generator),
+            });
+        });
+        total
     }
 
-    fn total_of(&self, blocks: Range<usize>, draws: u64, generator: &mut Generator) -> V {
+    /// Gives `f` the values of a resample as large as the population, and how often at once.
+    pub(crate) fn for_each(&self, generator: &mut Generator, mut f: impl FnMut(V, u64)) {
+        self.deal(0..self.blocks.len(), self.size(), generator, &mut |block, draws, generator| match block {
+            Block::Constant(value) => f(*value, draws),
+            Block::Slots(range) => {
+                let slots = &self.slots[range.clone()];
+                for index in Indices::below(slots.len() as u32, generator).take(draws as usize) {
+                    f(slots[index as usize], 1);
+                }
+            }
+        });
+    }
+
+    /// Deals draws to blocks, and shows `visit` those that got some.
+    fn deal(
+        &self,
+        blocks: Range<usize>,
+        draws: u64,
+        generator: &mut Generator,
+        visit: &mut impl FnMut(&Block<V>, u64, &mut Generator),
+    ) {
         if draws == 0 {
-            return V::ZERO;
+            return;
         }
-        if blocks.len() > 1 {
-            let (left, right, in_left) = self.halve(blocks, draws, generator);
-            let total = self.total_of(left, in_left, generator);
-            return total.plus(self.total_of(right, draws - in_left, generator));
+        if blocks.len() == 1 {
+            return visit(&self.blocks[blocks.start], draws, generator);
         }
-        match &self.blocks[blocks.start] {
-            Block::Constant(value) => value.times(draws),
-            Block::Slots(range) => total_of_slots(&self.slots[range.clone()], draws, generator),
-        }
+        let (left, right, in_left) = self.halve(blocks, draws, generator);
+        self.deal(left, in_left, generator, visit);
+        self.deal(right, draws - in_left, generator, visit);
     }
 
     /// Two halves of a list of blocks, and how many of the draws fall into the first. The first is a power of two

@@ -39,7 +39,7 @@ impl LoadedSpec {
         hint: Option<String>,
     ) -> SpecProblem {
         let place = self.root.locate(pointer, at_key);
-        SpecProblem::new(&self.source, message).at(place, "").maybe_hint(hint)
+        SpecProblem::new(&self.source, message).at(place, "").with_any_hint(hint)
     }
 
     /// These problems as one error of this file.
@@ -58,11 +58,13 @@ impl LoadedSpec {
 /// Everything that is wrong with it, in the order of the file. A text that is not YAML is reported by its first fault,
 /// and a spec of another version by that alone.
 pub fn parse(name: &str, bytes: &[u8]) -> Result<LoadedSpec, SpecErrors> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let (text, source) = readable_text(name, bytes)?;
-    let mut problems = Problems::new(Arc::clone(&source));
-    let root = yaml::read(text, &mut problems)?;
-    check_version(&root, text, &source)?;
+    let (root, mut problems) = read(name, bytes)?;
+    let source = Arc::clone(problems.source());
+    if let Some(declared) = Declared::of(&root)
+        && !declared.is_supported()
+    {
+        return Err(Problems::only(declared.refused(&source)));
+    }
     shape::check(&root, &table::EVAL_SPEC, Path::Root, root.place(), &mut problems);
     rules::check(&root, &mut problems);
     if !problems.is_empty() {
@@ -75,12 +77,36 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<LoadedSpec, SpecErrors> {
     Ok(LoadedSpec { spec: with_defaults(spec), source, root })
 }
 
+/// The schema version that a file declares, if it declares one as a text.
+pub(crate) fn declared_version(name: &str, bytes: &[u8]) -> Result<Option<String>, SpecErrors> {
+    let (root, _) = read(name, bytes)?;
+    Ok(Declared::of(&root).and_then(|declared| declared.node.text()).map(str::to_owned))
+}
+
+/// The file as a tree whose top level is a mapping.
+fn read(name: &str, bytes: &[u8]) -> Result<(Node, Problems), SpecErrors> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let (text, source) = readable_text(name, bytes)?;
+    let mut problems = Problems::new(Arc::clone(&source));
+    let root = yaml::read(text, &mut problems)?;
+    let fault = match &root.value {
+        Value::Mapping(_) => return Ok((root, problems)),
+        // Its tag was refused.
+        Value::Faulty => return Err(problems.into_errors()),
+        Value::Null if text.trim().is_empty() => SpecProblem::new(&source, "the file is empty"),
+        Value::Null if root.span.is_empty() => SpecProblem::new(&source, "the file holds nothing but comments"),
+        _ => SpecProblem::new(&source, "the top level of a spec must be a mapping")
+            .at(root.place(), format!("found {}", root.kind())),
+    };
+    Err(Problems::only(fault.with_hint("a spec begins with `schema_version: \"1\"`")))
+}
+
 /// The bytes as text, if they can be read at all.
 fn readable_text<'b>(name: &str, bytes: &'b [u8]) -> Result<(&'b str, Arc<SourceText>), SpecErrors> {
     if bytes.len() > MAX_BYTES {
         let source = Arc::new(SourceText::new(name, b""));
         let message = format!("the file has {} bytes, and a spec has at most {MAX_BYTES} (1 MiB)", bytes.len());
-        let problem = SpecProblem::new(&source, message).hint("a spec holds no data: keep it in the dataset");
+        let problem = SpecProblem::new(&source, message).with_hint("a spec holds no data: keep it in the dataset");
         return Err(Problems::only(problem));
     }
     let source = Arc::new(SourceText::new(name, bytes));
@@ -89,7 +115,7 @@ fn readable_text<'b>(name: &str, bytes: &'b [u8]) -> Result<(&'b str, Arc<Source
         let start = error.valid_up_to();
         let message = format!("the file is not UTF-8: byte 0x{:02X} at offset {start}", bytes[start]);
         let problem = SpecProblem::new(&source, message).at(one_byte(start), "invalid byte");
-        Problems::only(problem.hint("save the file as UTF-8"))
+        Problems::only(problem.with_hint("save the file as UTF-8"))
     })?;
     if let Some(start) = bytes.iter().position(|byte| byte.is_ascii_control() && !b"\t\n\r".contains(byte)) {
         let byte = bytes[start];
@@ -103,46 +129,51 @@ fn readable_text<'b>(name: &str, bytes: &'b [u8]) -> Result<(&'b str, Arc<Source
         };
         let message = format!("the file holds {what} at offset {start}");
         let problem = SpecProblem::new(&source, message).at(one_byte(start), "control character");
-        return Err(Problems::only(problem.hint(hint)));
+        return Err(Problems::only(problem.with_hint(hint)));
     }
     Ok((text, source))
 }
 
-/// Refuses what is no spec of a supported version, before anything else is said about it.
-fn check_version(root: &Node, text: &str, source: &Arc<SourceText>) -> Result<(), SpecErrors> {
-    let fail = |message: String, span: Span, label: &str, hint: String| {
-        Err(Problems::only(SpecProblem::new(source, message).at(span, label).hint(hint)))
-    };
-    let start_hint = || "a spec begins with `schema_version: \"1\"`".to_owned();
-    let Value::Mapping(entries) = &root.value else {
-        if root.value == Value::Null && root.span.is_empty() {
-            let what = if text.trim().is_empty() { "the file is empty" } else { "the file holds nothing but comments" };
-            return Err(Problems::only(SpecProblem::new(source, what).hint(start_hint())));
+/// The value of `schema_version`.
+struct Declared<'n> {
+    node: &'n Node,
+    place: Span,
+}
+
+impl<'n> Declared<'n> {
+    fn of(root: &'n Node) -> Option<Self> {
+        // A faulty value has been complained about, and is reported with the rest.
+        let entry = root.entry("schema_version").filter(|entry| entry.value.value != Value::Faulty)?;
+        Some(Self { node: &entry.value, place: entry.place() })
+    }
+
+    fn is_supported(&self) -> bool {
+        self.node.text().is_some_and(|version| SCHEMA_VERSIONS.contains(&version))
+    }
+
+    /// Says which versions there are and what to do, before anything else is said about the file.
+    fn refused(&self, source: &Arc<SourceText>) -> SpecProblem {
+        let supported = SCHEMA_VERSIONS.map(|version| format!("\"{version}\"")).join(", ");
+        let latest = SCHEMA_VERSIONS[SCHEMA_VERSIONS.len() - 1];
+        let version = match &self.node.value {
+            Value::Text(text) => text.as_str(),
+            Value::Integer(_) | Value::Float(_) => source.slice(self.node.span),
+            _ => "",
+        };
+        if version.is_empty() || SCHEMA_VERSIONS.contains(&version) {
+            let message = format!("schema_version must be a text; this ef reads {supported}");
+            let problem = SpecProblem::new(source, message).at(self.place, format!("found {}", self.node.kind()));
+            let version = if version.is_empty() { latest } else { version };
+            return problem.with_hint(format!("put it in quotes: schema_version: \"{version}\""));
         }
-        let label = format!("found {}", root.kind());
-        return fail("the top level of a spec must be a mapping".to_owned(), root.place(), &label, start_hint());
-    };
-    let Some(entry) = entries.iter().find(|entry| entry.key == "schema_version") else { return Ok(()) };
-    let supported = SCHEMA_VERSIONS.map(|version| format!("\"{version}\"")).join(", ");
-    let place = entry.place();
-    match &entry.value.value {
-        Value::Text(version) if SCHEMA_VERSIONS.contains(&version.as_str()) => Ok(()),
-        // Complained about already, together with the rest.
-        Value::Faulty => Ok(()),
-        Value::Text(version) => {
-            let hint = if version.parse::<u64>().is_ok_and(|version| version > 1) {
-                "update ef: a newer one wrote this file".to_owned()
-            } else {
-                format!("run `ef migrate SPEC --to {} --output FILE`", SCHEMA_VERSIONS[SCHEMA_VERSIONS.len() - 1])
-            };
-            let message = format!("schema_version {} is not supported; this ef reads {supported}", quoted(version));
-            fail(message, place, "unsupported version", hint)
-        }
-        _ => {
-            let label = format!("found {}", entry.value.kind());
-            let hint = "put it in quotes: schema_version: \"1\"".to_owned();
-            fail(format!("schema_version must be a text, one of {supported}"), place, &label, hint)
-        }
+        let message = format!("schema_version {} is not supported; this ef reads {supported}", quoted(version));
+        let newer =
+            version.parse::<f64>().is_ok_and(|version| latest.parse().is_ok_and(|latest: f64| version > latest));
+        SpecProblem::new(source, message).at(self.place, "unsupported version").with_hint(if newer {
+            "update ef: this file was written for a newer one".to_owned()
+        } else {
+            format!("run `ef migrate SPEC --to {latest} --output FILE`")
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Specs of older versions to newer ones.
 
+use crate::load::declared_version;
 use crate::{SpecErrors, parse};
 
 /// The schema versions that this crate reads, the oldest first.
@@ -24,7 +25,10 @@ pub enum MigrateError {
         to: String,
     },
     /// There is no way from the one to the other: versions only go up.
-    #[error("a spec of schema version {from} cannot be turned into one of version {to}")]
+    #[error(
+        "a spec of schema version {from:?} cannot be turned into one of version {to:?}; this ef knows {}",
+        SCHEMA_VERSIONS.join(", ")
+    )]
     NoWay {
         /// The spec's version.
         from: String,
@@ -33,8 +37,8 @@ pub enum MigrateError {
     },
 }
 
-/// Turns a spec into one of another schema version. A spec that has this version already is checked and given back
-/// unchanged, byte for byte.
+/// Turns a spec into one of another schema version, and checks the outcome. A spec that has this version already is
+/// given back unchanged, byte for byte.
 ///
 /// # Errors
 ///
@@ -43,9 +47,13 @@ pub fn migrate(name: &str, bytes: &[u8], to: &str) -> Result<String, MigrateErro
     if !SCHEMA_VERSIONS.contains(&to) {
         return Err(MigrateError::UnknownVersion { to: to.to_owned() });
     }
-    let loaded = parse(name, bytes).map_err(MigrateError::Spec)?;
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    follow(&STEPS, text, &loaded.spec.schema_version, to)
+    let mut text = String::from_utf8_lossy(bytes).into_owned();
+    // A spec that declares none is told so by the check.
+    if let Some(from) = declared_version(name, bytes).map_err(MigrateError::Spec)? {
+        text = follow(&STEPS, text, &from, to)?;
+    }
+    parse(name, text.as_bytes()).map_err(MigrateError::Spec)?;
+    Ok(text)
 }
 
 fn follow(steps: &[Step], mut text: String, from: &str, to: &str) -> Result<String, MigrateError> {
@@ -78,8 +86,17 @@ mod tests {
     fn a_version_that_does_not_exist_is_refused_with_those_that_do() {
         let error = migrate("s.yaml", SPEC.as_bytes(), "2").expect_err("no version 2");
         assert_eq!(error.to_string(), "there is no schema version \"2\"; this ef knows 1");
-        let error = migrate("s.yaml", b"id: a", "1").expect_err("a broken spec");
-        assert!(matches!(error, MigrateError::Spec(_)), "{error}");
+        let error = migrate("s.yaml", SPEC.replace("'1'", "'0'").as_bytes(), "1").expect_err("no version 0");
+        let message = "a spec of schema version \"0\" cannot be turned into one of version \"1\"; this ef knows 1";
+        assert_eq!(error.to_string(), message);
+    }
+
+    #[test]
+    fn a_spec_that_is_wrong_is_reported_as_any_other() {
+        for text in ["id: a", "schema_version: 1", "a: [", "\u{0}"] {
+            let error = migrate("s.yaml", text.as_bytes(), "1").expect_err("a broken spec");
+            assert!(matches!(error, MigrateError::Spec(_)), "{error}");
+        }
     }
 
     #[test]

@@ -32,12 +32,12 @@ impl SpecProblem {
         self
     }
 
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    pub(crate) fn maybe_hint(self, hint: Option<String>) -> Self {
+    pub(crate) fn with_any_hint(self, hint: Option<String>) -> Self {
         Self { hint, ..self }
     }
 
@@ -49,7 +49,7 @@ impl SpecProblem {
 
     /// What to do about it.
     #[must_use]
-    pub fn advice(&self) -> Option<&str> {
+    pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 

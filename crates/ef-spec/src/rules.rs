@@ -25,7 +25,7 @@ pub(crate) fn check(root: &Node, problems: &mut Problems) {
             if let Some(first) = names.get(name) {
                 let message = format!("two metrics have the name {}", quoted(name));
                 let problem = problems.at(span, "again here", message).at(*first, "first here");
-                problems.push(problem.hint("give each metric a name of its own"));
+                problems.push(problem.with_hint("give each metric a name of its own"));
             } else {
                 names.insert(name, span);
             }
@@ -47,21 +47,24 @@ fn judge_names<'n>(root: &'n Node, problems: &mut Problems) -> Option<Vec<&'n st
         };
         if name == ALL_JUDGES {
             let problem = problems.at(span, "reserved", "no judge can have the name `judges`");
-            problems.push(problem.hint("in a metric's `from` it means all judges; give this judge another `name`"));
+            problems
+                .push(problem.with_hint("in a metric's `from` it means all judges; give this judge another `name`"));
         } else if !given && !is_judge_name(name) {
             let problem = problems.at(span, "too long a name", "the last part of the id cannot be this judge's name");
-            problems.push(problem.hint("give it a `name` of 1 to 64 letters, digits, '_' and '-'"));
+            problems.push(problem.with_hint("give it a `name` of 1 to 64 letters, digits, '_' and '-'"));
         } else if let Some(first) = known.get(name) {
             let message = format!("two judges have the name {}", quoted(name));
             let problem = problems.at(span, "again here", message).at(*first, "first here");
-            problems.push(problem.hint(if given {
+            problems.push(problem.with_hint(if given {
                 "give each judge a name of its own"
             } else {
                 "without a `name` a judge is called by the last part of its id; give this one a `name` of its own"
             }));
         }
-        known.entry(name).or_insert(span);
-        names.push(name);
+        if name != ALL_JUDGES && !known.contains_key(name) {
+            known.insert(name, span);
+            names.push(name);
+        }
     }
     all_known.then_some(names)
 }
@@ -94,11 +97,12 @@ fn check_source(metric: &Node, judges: &Option<Vec<&str>>, problems: &mut Proble
         let hint = nearest(judge, judges).map_or_else(String::new, |name| format!("did you mean `{name}`? "));
         let shown = &judges[..judges.len().min(20)];
         let problem = problems.at(span, "unknown judge", format!("no judge has the name {}", quoted(judge)));
-        problems.push(problem.hint(format!("{hint}the judges are {}", listed(shown))));
+        problems.push(problem.with_hint(format!("{hint}the judges are {}", listed(shown))));
     } else if key == Some("") {
         let problem = problems.at(span, "ends with a dot", "`from` names no value behind the dot");
-        problems
-            .push(problem.hint(format!("write `{judge}` alone, or `{judge}.key` for one value of an object score")));
+        problems.push(
+            problem.with_hint(format!("write `{judge}` alone, or `{judge}.key` for one value of an object score")),
+        );
     }
 }
 
@@ -122,7 +126,7 @@ fn check_options(metric: &Node, problems: &mut Problems) {
             let message = format!("`{field}` does not go with the aggregator `{}`", aggregator.as_str());
             let problem = problems.at(*key_span, "has no meaning here", message);
             let which = if names.len() == 1 { "the aggregator" } else { "the aggregators" };
-            problems.push(problem.hint(format!("remove it, or use {which} {}", listed(&names))));
+            problems.push(problem.with_hint(format!("remove it, or use {which} {}", listed(&names))));
         }
     };
     only_for("threshold", |value| !matches!(value, Value::Null), &[RateAbove]);

@@ -40,7 +40,7 @@ pub(crate) fn check(node: &Node, table: &'static Table, path: Path<'_>, place: S
             let owner = if matches!(path, Path::Root) { "the spec".to_owned() } else { format!("`{path}`") };
             let message = format!("{owner} has no `{}`", field.name);
             let problem = problems.at(place, format!("`{}` is missing", field.name), message);
-            problems.push(problem.hint(format!("add `{example}`")));
+            problems.push(problem.with_hint(format!("add `{example}`")));
         }
     }
 }
@@ -90,14 +90,14 @@ impl Subject<'_, '_> {
         };
         let message = format!("`{}` must be {must_be}", self.path);
         let problem = self.problems.at(self.place, format!("found {}", self.node.kind()), message);
-        self.problems.push(problem.hint(hint));
+        self.problems.push(problem.with_hint(hint));
     }
 
     fn out_of_range(&mut self, range: &str) {
         let found = self.problems.source().slice(self.node.span).to_owned();
         let message = format!("`{}` is out of range", self.path);
         let problem = self.problems.at(self.place, format!("found {}", quoted(&found).trim_matches('`')), message);
-        self.problems.push(problem.hint(format!("it must be {range}")));
+        self.problems.push(problem.with_hint(format!("it must be {range}")));
     }
 
     fn text(&mut self, rule: Option<&TextRule>) {
@@ -118,7 +118,7 @@ impl Subject<'_, '_> {
         if rule.is_some_and(|rule| !(rule.valid)(text)) {
             let message = format!("`{}` must be {must_be}", self.path);
             let problem = self.problems.at(self.place, "not of this form", message);
-            self.problems.push(problem.maybe_hint(example));
+            self.problems.push(problem.with_any_hint(example));
         }
     }
 
@@ -131,7 +131,7 @@ impl Subject<'_, '_> {
             let message = format!("`{}` has no value {}", self.path, quoted(text));
             let hint = nearest(text, values).map_or_else(String::new, |value| format!("did you mean `{value}`? "));
             let problem = self.problems.at(self.place, "unknown value", message);
-            self.problems.push(problem.hint(format!("{hint}it must be one of {list}")));
+            self.problems.push(problem.with_hint(format!("{hint}it must be one of {list}")));
         }
     }
 
@@ -209,7 +209,7 @@ impl Subject<'_, '_> {
         if elements.len() < min {
             let problem =
                 self.problems.at(self.place, "empty", format!("`{}` must have at least one entry", self.path));
-            self.problems.push(problem.hint(table_hint(of)));
+            self.problems.push(problem.with_hint(table_hint(of)));
         }
         for (index, node) in elements.iter().enumerate().filter(|(_, node)| !matches!(node.value, Value::Faulty)) {
             let path = Path::Index(&self.path, index);
@@ -235,7 +235,7 @@ impl Subject<'_, '_> {
                     || format!("the fields are {}", listed(keys)),
                     |name| format!("did you mean `{name}`?"),
                 );
-                self.problems.push(problem.hint(hint));
+                self.problems.push(problem.with_hint(hint));
             }
             if !matches!(entry.value.value, Value::Faulty) {
                 let key = quoted(&entry.key);
@@ -265,7 +265,7 @@ fn unknown_field(entry: &Entry, table: &Table, path: Path<'_>, problems: &mut Pr
         format!("it is a field of {}", elsewhere.join(" and of "))
     };
     let problem = problems.at(entry.key_span, "unknown field", format!("unknown field {}{owner}", quoted(&entry.key)));
-    problems.push(problem.hint(hint));
+    problems.push(problem.with_hint(hint));
 }
 
 fn table_hint(table: &Table) -> String {
@@ -286,7 +286,7 @@ pub(crate) fn nearest<'n>(text: &str, names: &[&'n str]) -> Option<&'n str> {
     names
         .iter()
         .map(|name| (strsim::damerau_levenshtein(&text, &name.to_ascii_lowercase().replace('-', "_")), *name))
-        .filter(|(distance, name)| *distance <= name.chars().count().div_ceil(3).min(3))
+        .filter(|(distance, name)| *distance <= (name.len() / 3).clamp(1, 3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }

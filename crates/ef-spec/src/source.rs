@@ -55,9 +55,9 @@ impl SourceText {
 
     /// The part of a span that can be underlined: in one line, and short.
     pub(crate) fn underlined(&self, span: Span) -> SourceSpan {
-        let start = self.floor(span.start);
-        let line_end = self.line_end(self.line_of(start));
-        let end = self.floor(span.end.clamp(start, line_end.max(start)).min(start + LONGEST_LABEL));
+        let line_end = self.line_end(self.line_of(self.floor(span.start)));
+        let start = self.floor(span.start).min(line_end);
+        let end = self.floor(span.end.clamp(start, line_end).min(start + LONGEST_LABEL));
         (start, end - start).into()
     }
 
@@ -110,14 +110,9 @@ impl SourceCode for SourceText {
         let (line, column) = self.position(start);
         let data = &self.shown.as_bytes()[start..end.max(start)];
         let covered = (start, data.len()).into();
-        let contents = MietteSpanContents::new_named(
-            self.name.clone(),
-            data,
-            covered,
-            line - 1,
-            column - 1,
-            self.line_starts.len(),
-        );
+        // Labels that are near are shown in one piece: the count says how far this piece reaches.
+        let lines = last - first + 1;
+        let contents = MietteSpanContents::new_named(self.name.clone(), data, covered, line - 1, column - 1, lines);
         Ok(Box::new(contents))
     }
 }
@@ -127,23 +122,12 @@ fn showable(bytes: &[u8]) -> String {
     let mut shown = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
-            shown.push_str(match (c, c.len_utf8()) {
-                ('\n' | '\t', _) => {
-                    if c == '\n' {
-                        "\n"
-                    } else {
-                        "\t"
-                    }
-                }
-                ('\r', _) => "\r",
-                _ if !misleads(c) => {
-                    shown.push(c);
-                    continue;
-                }
-                (_, 1) => "?",
-                (_, 2) => "\u{bf}",
-                _ => "\u{fffd}",
-            });
+            match c.len_utf8() {
+                _ if matches!(c, '\n' | '\r' | '\t') || !misleads(c) => shown.push(c),
+                1 => shown.push('?'),
+                2 => shown.push('\u{bf}'),
+                _ => shown.push('\u{fffd}'),
+            }
         }
         shown.extend(chunk.invalid().iter().map(|_| '?'));
     }
@@ -161,4 +145,36 @@ fn without_passwords(mut text: String) -> String {
         text.replace_range(range, &stars);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_as_long_as_what_was_read(bytes in prop::collection::vec(any::<u8>(), 0..60), text in "\\PC{0,20}|[\\u{0}-\\u{9f}\\u{200e}-\\u{202e}]{0,20}") {
+            for bytes in [&bytes[..], text.as_bytes()] {
+                let source = SourceText::new("x", bytes);
+                prop_assert_eq!(source.shown.len(), bytes.len());
+                prop_assert!(!source.shown.chars().any(|c| misleads(c) && !"\n\r\t".contains(c)));
+            }
+        }
+
+        #[test]
+        fn every_place_of_a_text_can_be_shown(text in "([a-z😀é]{0,90}(\n|\r\n)?){0,6}", from in 0_usize..600, length in 0_usize..300) {
+            let source = SourceText::new("x", text.as_bytes());
+            let from = from.min(text.len());
+            let label = source.underlined(Span { start: from, end: (from + length).min(text.len()) });
+            let context = source.read_span(&label, 1, 1).expect("a label is short");
+            let shown = std::str::from_utf8(context.data()).expect("whole characters");
+            prop_assert_eq!(&text[context.span().offset()..][..shown.len()], shown);
+            prop_assert!(context.span().offset() <= label.offset());
+            prop_assert!(label.offset() + label.len() <= context.span().offset() + shown.len());
+            prop_assert!(shown.len() <= 3 * LONGEST_LINE + 6, "{}", shown.len());
+            prop_assert_eq!(text[..context.span().offset()].matches('\n').count(), context.line());
+        }
+    }
 }

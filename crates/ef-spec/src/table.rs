@@ -130,7 +130,7 @@ pub(crate) static SCORING: Table = Table {
             "baseline_run_id",
             text(
                 is_run_id,
-                "a run id: 1 to 128 letters, digits, '.', '_' and '-', not starting with '.' or '-'",
+                "a run id: 1 to 128 letters, digits, '.', '_' and '-', not beginning with '.' or '-', and not 'latest'",
                 "nightly-1",
             ),
         ),

@@ -72,7 +72,7 @@ impl Builder<'_, '_> {
         match event {
             Event::DocumentStart(..) if self.root.is_some() => {
                 let problem = self.problems.at(span, "the second begins here", "the file holds more than one document");
-                return Err(problem.hint("keep one spec in one file"));
+                return Err(problem.with_hint("keep one spec in one file"));
             }
             Event::Scalar(text, style, anchor, tag) => {
                 self.count(span)?;
@@ -114,7 +114,7 @@ impl Builder<'_, '_> {
             return Ok(());
         }
         let problem = self.problems.at(span, "one too many", format!("the file holds more than {MOST_VALUES} values"));
-        Err(problem.hint("a spec holds no data: keep it in the dataset"))
+        Err(problem.with_hint("a spec holds no data: keep it in the dataset"))
     }
 
     fn begin(
@@ -202,7 +202,7 @@ impl Builder<'_, '_> {
                 format!("the value behind the tag {} is of another kind", quoted(written)),
             )
         };
-        self.problems.push(problem.hint("remove the tag, or put a text that begins with `!` in quotes"));
+        self.problems.push(problem.with_hint("remove the tag, or put a text that begins with `!` in quotes"));
         Value::Faulty
     }
 
@@ -214,7 +214,7 @@ impl Builder<'_, '_> {
             format!("{written} is not a finite number")
         };
         let problem = self.problems.at(span, "not finite", message);
-        self.problems.push(problem.hint("use a number between -1.7e308 and 1.7e308, or put a text in quotes"));
+        self.problems.push(problem.with_hint("use a number between -1.7e308 and 1.7e308, or put a text in quotes"));
         Value::Faulty
     }
 
@@ -239,33 +239,33 @@ fn key_text(
     let problem = match key {
         Value::Text(key) if key == "<<" && plain => problems
             .at(span, "merge key", "merge keys (`<<`) are not supported")
-            .hint("write the merged fields out, or put a key of this name in quotes"),
+            .with_hint("write the merged fields out, or put a key of this name in quotes"),
         Value::Text(key) => {
             let Some(first) = known.get(&key) else {
                 known.insert(key.clone(), span);
                 return (Some(key), None);
             };
             let message = format!("the key {} appears twice", quoted(&key));
-            problems.at(span, "again here", message).at(*first, "first here").hint("keep one of the two")
+            problems.at(span, "again here", message).at(*first, "first here").with_hint("keep one of the two")
         }
         // Complained about already.
         Value::Faulty => return (None, None),
         Value::List(_) | Value::Mapping(_) => {
-            problems.at(span, "not a text", "a key must be a text").hint("use a plain word as the key")
+            problems.at(span, "not a text", "a key must be a text").with_hint("use a plain word as the key")
         }
         Value::Null if written.is_empty() => {
-            problems.at(span, "no key", "a key must be a text").hint("write a key before the `:`")
+            problems.at(span, "no key", "a key must be a text").with_hint("write a key before the `:`")
         }
         _ => problems
             .at(span, "not a text", "a key must be a text")
-            .hint(format!("put it in quotes: {}", quoted(&format!("\"{written}\"")))),
+            .with_hint(format!("put it in quotes: {}", quoted(&format!("\"{written}\"")))),
     };
     (None, Some(problem))
 }
 
 fn too_deep(problems: &Problems, span: Span) -> SpecProblem {
     let message = format!("the file is nested more than {DEEPEST} levels deep");
-    SpecProblem::new(&Arc::clone(problems.source()), message).at(span, "too deep").hint("flatten it")
+    SpecProblem::new(&Arc::clone(problems.source()), message).at(span, "too deep").with_hint("flatten it")
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! Hostile files end in little memory. This is the only test of its program: it measures the whole of it.
+#![allow(clippy::print_stderr, reason = "a test says what it measured, or that it was skipped")]
 
 #[path = "hostile/files.rs"]
 mod files;

@@ -92,8 +92,7 @@ max_items: 10
 #[test]
 fn names_are_unique_and_references_lead_somewhere() {
     insta::assert_snapshot!(all_of(
-        "\
-  - id: own.exact_match
+        "  - id: own.exact_match
   - {id: own.x, name: pattern}
   - id: own.judges
 scoring:
@@ -133,7 +132,7 @@ scoring:
 #[test]
 fn another_schema_version_is_the_only_problem_reported() {
     let mut reports = String::new();
-    for version in ["1", "\"2\"", "\"0.9\"", "true", "~", "[\"1\"]"] {
+    for version in ["1", "2", "1.5", "\"2\"", "\"0.9\"", "true", "~", "[\"1\"]"] {
         let text = SPEC.replace("schema_version: \"1\"", &format!("schema_version: {version}")).replace("1.0.0", "x");
         let errors = errors(&text);
         assert_eq!(errors.total(), 1, "{version}");
@@ -166,7 +165,7 @@ fn problems_are_at_hand_for_programs() {
     let errors = errors(&SPEC.replace("1.0.0", "\"é\""));
     let [problem] = errors.problems() else { panic!("{errors}") };
     assert_eq!(problem.to_string(), "`version` must be three numbers, MAJOR.MINOR.PATCH");
-    assert_eq!(problem.advice(), Some("for example `1.0.0`"));
+    assert_eq!(problem.hint(), Some("for example `1.0.0`"));
     assert_eq!(problem.position(), Some((3, 10)));
     assert_eq!(errors.to_string(), "the spec specs/qa.yaml has a problem");
 }

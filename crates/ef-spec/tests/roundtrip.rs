@@ -2,6 +2,7 @@
 
 use ef_spec::{Aggregator, EvalSpec, parse};
 use proptest::prelude::*;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 fn read(text: &str) -> EvalSpec {
@@ -166,6 +167,16 @@ fn ascii(value: &Value) -> String {
     text
 }
 
+/// JSON in lines indented by tabs, with little escaped.
+fn indented(value: &Value) -> String {
+    let mut text = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"\t");
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, formatter)).expect("JSON");
+    let text = String::from_utf8(text).expect("UTF-8");
+    // YAML takes these in escapes only.
+    text.replace('\u{7f}', "\\u007f").replace('\u{85}', "\\u0085").replace('\u{feff}', "\\ufeff")
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
@@ -174,7 +185,7 @@ proptest! {
         let spec = read(&ascii(&document));
         prop_assert_eq!(Value::Object(spec.evaluator.config.clone()), document["evaluator"]["config"].clone());
         prop_assert_eq!(serde_json::to_value(&spec.metadata).expect("JSON"), document["metadata"].clone());
-        prop_assert_eq!(&read(&serde_json::to_string_pretty(&document).expect("JSON").replace("  ", "\t").replace('\u{7f}', "\\u007f").replace('\u{85}', "\\u0085").replace('\u{feff}', "\\ufeff")), &spec);
+        prop_assert_eq!(&read(&indented(&document)), &spec);
         let mut yaml = String::new();
         block_yaml(&document, 0, &mut yaml);
         prop_assert_eq!(&read(&yaml), &spec);

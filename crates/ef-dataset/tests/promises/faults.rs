@@ -151,38 +151,49 @@ fn a_faulty_row_carries_the_digest_of_its_bytes() {
     assert_eq!(digests, [(9, Digest::of(b"nonsense\r")), (200_000, Digest::of(long.as_bytes()))]);
 }
 
+/// Opens each of these files, and renders what comes of it with the folder's name left out.
+fn opened(files: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let shown = folder.path().to_str().expect("a UTF-8 path");
+    std::fs::create_dir(folder.path().join("folder.jsonl")).expect("a folder");
+    let mut text = String::new();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        if !name.starts_with("missing") && !path.exists() {
+            std::fs::write(&path, content).expect("a file");
+        }
+        let rendered = render(open(&path, DatasetOptions::default()));
+        assert!(rendered.contains(shown), "{name:?}: the message names no file:\n{rendered}");
+        assert!(!rendered.contains("SECRET"), "{name:?} shows content:\n{rendered}");
+        writeln!(text, "# {name:?}\n{}", rendered.replace(shown, "DIR")).expect("memory");
+    }
+    text
+}
+
 #[test]
 fn an_unreadable_file_says_what_to_do() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let at = |name: &str| folder.path().join(name);
-    std::fs::create_dir(at("folder.jsonl")).expect("a folder");
-    std::fs::write(at("dev.txt"), "SECRET").expect("a file");
-    std::fs::write(at("dev.parquet"), "SECRET").expect("a file");
-    std::fs::write(at("empty.parquet"), "").expect("a file");
-    std::fs::write(at("dev.parquet.gz"), "SECRET").expect("a file");
-    std::fs::write(at("dev.jsonl.gz"), "SECRET").expect("a file");
-    std::fs::write(at("dev.jsonl.zst"), "SECRET").expect("a file");
-    std::fs::write(at("empty.jsonl.gz"), "").expect("a file");
-    std::fs::write(at("\u{1b}[2J.csv"), "label\n1\n").expect("a file");
-    let mut text = String::new();
-    for name in [
-        "missing.jsonl",
-        "missing",
-        "folder.jsonl",
-        "dev.txt",
-        "dev.parquet",
-        "empty.parquet",
-        "dev.parquet.gz",
-        "dev.jsonl.gz",
-        "dev.jsonl.zst",
-        "empty.jsonl.gz",
-        "\u{1b}[2J.csv",
-    ] {
-        let rendered = render(open(&at(name), DatasetOptions::default()));
-        let folder = folder.path().to_str().expect("a UTF-8 path");
-        assert!(rendered.contains(folder), "{name:?}: the message names no file:\n{rendered}");
-        writeln!(text, "# {name:?}\n{}", rendered.replace(folder, "DIR")).expect("memory");
-    }
+    let text = opened(&[
+        ("missing.jsonl", ""),
+        ("missing", ""),
+        ("folder.jsonl", ""),
+        ("dev.txt", "SECRET"),
+        ("dev.parquet.gz", "SECRET"),
+        ("dev.jsonl.gz", "SECRET IN LONGER TEXT"),
+        ("dev.jsonl.zst", "SECRET"),
+        ("empty.jsonl.gz", ""),
+        ("\u{1b}[2J.csv", "label\nSECRET\n"),
+    ]);
+    insta::assert_snapshot!(text);
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn a_file_that_is_no_parquet_says_so() {
+    let text = opened(&[
+        ("dev.parquet", "SECRET IN LONGER TEXT"),
+        ("empty.parquet", ""),
+        ("footer.parquet", "PAR1SECRET\x06\0\0\0PAR1"),
+    ]);
     insta::assert_snapshot!(text);
 }
 

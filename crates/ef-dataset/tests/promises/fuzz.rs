@@ -1,10 +1,10 @@
 //! No bytes make a reader panic, loop or count wrongly.
 
-use ef_dataset::{DatasetOptions, Format, open};
+use ef_dataset::{DatasetOptions, Format};
 use ef_model::{DatasetRow, Digest, ItemField, ItemSource};
 use proptest::prelude::*;
 
-use crate::{dataset, fields, file, read};
+use crate::{dataset, read};
 
 /// Bytes with a good chance of being nearly right.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -102,9 +102,9 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] ^= with;
         }
-        let (_folder, path) = file("dev.parquet", &bytes);
-        let options = DatasetOptions { fields: fields([(ItemField::Input, "input")]), ..DatasetOptions::default() };
-        if let Ok(mut dataset) = open(&path, options) {
+        let (_folder, path) = crate::file("dev.parquet", &bytes);
+        let options = DatasetOptions { fields: crate::fields([(ItemField::Input, "input")]), ..DatasetOptions::default() };
+        if let Ok(mut dataset) = ef_dataset::open(&path, options) {
             let (rows, error) = read(&mut dataset);
             prop_assert!(rows.len() <= 10_000);
             prop_assert_eq!(dataset.digest(), error.is_none().then(|| Digest::of(&bytes)));

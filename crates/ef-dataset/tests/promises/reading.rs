@@ -24,7 +24,7 @@ pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
 
 /// Rows of about 100 bytes.
 fn lines(count: usize) -> String {
-    (0..count).map(|row| format!("{{\"input\": {row}, \"reference_output\": \"{:x>64}\"}}\n", row)).collect()
+    (0..count).map(|row| format!("{{\"input\": {row}, \"reference_output\": \"{row:x>64}\"}}\n")).collect()
 }
 
 /// Counts what was taken from it.

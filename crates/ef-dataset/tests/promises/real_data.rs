@@ -7,6 +7,7 @@ use ef_model::{DatasetRow, ItemField, ItemSource};
 
 use crate::{fields, read};
 
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 #[test]
 fn gsm8k_is_read_whole_with_what_is_not_mapped_in_metadata() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/gsm8k/model_solutions.jsonl");

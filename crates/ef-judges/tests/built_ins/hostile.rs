@@ -18,7 +18,7 @@ static ALL: LazyLock<Vec<(&'static str, Bench)>> = LazyLock::new(|| {
         ("identity", json!({"labels": ["a"]})),
     ]
     .into_iter()
-    .map(|(name, config)| (name, Bench::new(name, config)))
+    .map(|(name, config)| (name, Bench::new(name, &config)))
     .collect()
 });
 
@@ -53,7 +53,7 @@ fn large_and_nested_outputs_end_quickly() {
 
 #[test]
 fn numbers_a_world_apart_are_compared_without_writing_them_out() {
-    let judge = Bench::new("numeric_match", json!({"tolerance": 1, "relative_tolerance": 0.5}));
+    let judge = Bench::new("numeric_match", &json!({"tolerance": 1, "relative_tolerance": 0.5}));
     for (output, reference, near) in [
         ("1e999999999", "1", false),
         ("1", "1e999999999", false),
@@ -62,6 +62,7 @@ fn numbers_a_world_apart_are_compared_without_writing_them_out() {
         ("1e999999999", "1.2e999999999", true),
         ("1e999999999999999999", "1e999999999999999998", false),
         ("1e99999999999999999999999", "1", false),
+        ("1e-9223372036854775808", "1", false),
         ("-1e999999999999999999", "1e-999999999999999999", false),
     ] {
         assert_eq!(judge.holds_of_text(output, reference), near, "{output} and {reference}");
@@ -82,46 +83,4 @@ proptest! {
             let _ = judge.judge_payloads(Payload::from_text(&output), Some(Payload::from_text("1")));
         }
     }
-}
-
-#[test]
-#[allow(clippy::print_stderr)]
-fn zz_speed() {
-    let judge = Bench::new("exact_match", json!({}));
-    let item = EvalItem {
-        item_id: ItemId::new("a").unwrap(),
-        row: 1,
-        input: Payload::from_text("x"),
-        reference_output: Some(Payload::from_text("abc def")),
-        metadata: None,
-    };
-    for text in ["abc def", "abc deg"] {
-        let output = EvaluatorOutput { output: Payload::from_text(text), metadata: None };
-        let context = CallContext::new(Instant::now(), 1, 0, 42);
-        let t = Instant::now();
-        run(async {
-            for _ in 0..100_000 {
-                let _ = judge.0.judge(&item, &output, &context).await;
-            }
-        });
-        eprintln!("{text}: {:?} per call", t.elapsed() / 100_000);
-    }
-    let judge = Bench::new("numeric_match", json!({"pattern": "A:(.*)"}));
-    let text = "She eats 3 eggs and sells 16 - 3 = <<16-3=13>>13 for $2 each, so she makes 26 dollars in all every single day of the week\n".repeat(3) + "A: 26";
-    let item = EvalItem { reference_output: Some(Payload::from_text(&text)), ..item };
-    let output = EvaluatorOutput { output: Payload::from_text(&text.replace("A: 26", "A: 18")), metadata: None };
-    let context = CallContext::new(Instant::now(), 1, 0, 42);
-    let t = Instant::now();
-    run(async {
-        for _ in 0..1000 {
-            let _ = judge.0.judge(&item, &output, &context).await;
-        }
-    });
-    eprintln!("numeric: {:?} per call", t.elapsed() / 1000);
-    let t = Instant::now();
-    let mut r = Registry::new();
-    for f in ef_judges::factories() {
-        r.register_judge(f).unwrap();
-    }
-    eprintln!("registry: {:?}", t.elapsed());
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 
 fn identity() -> Bench {
-    Bench::new("identity", json!({"labels": ["good", "bad"]}))
+    Bench::new("identity", &json!({"labels": ["good", "bad"]}))
 }
 
 fn score(output: &str) -> Option<String> {

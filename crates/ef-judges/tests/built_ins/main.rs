@@ -42,8 +42,8 @@ fn create(name: &str, config: &Value) -> Result<Arc<dyn Judge>, LookupError> {
 struct Bench(Arc<dyn Judge>);
 
 impl Bench {
-    fn new(name: &str, config: Value) -> Self {
-        Self(create(name, &config).unwrap_or_else(|error| panic!("{config}: {error:?}")))
+    fn new(name: &str, config: &Value) -> Self {
+        Self(create(name, config).unwrap_or_else(|error| panic!("{config}: {error:?}")))
     }
 
     fn judge(&self, output: &str, reference: Option<&str>) -> Result<Option<Score>, CallError> {
@@ -129,6 +129,6 @@ fn each_judge_says_what_it_is() {
         let properties = schema["properties"].as_object().expect("a map of fields");
         assert!(properties.values().all(|field| field["description"].is_string()), "{schema}");
     }
-    let judge = Bench::new("exact_match", serde_json::json!({})).0;
+    let judge = Bench::new("exact_match", &serde_json::json!({})).0;
     assert_eq!(judge.determinism(), Determinism::Deterministic);
 }

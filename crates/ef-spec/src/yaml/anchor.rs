@@ -86,6 +86,6 @@ impl Fault {
             Self::TooDeep => return super::too_deep(problems, span),
             Self::Itself => ("an anchor is used inside its own value".to_owned(), "used here"),
         };
-        problems.at(span, label, message).hint("write the values out")
+        problems.at(span, label, message).with_hint("write the values out")
     }
 }

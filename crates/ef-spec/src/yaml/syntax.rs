@@ -14,18 +14,18 @@ pub(super) fn explain(error: &ScanError, text: &str, source: &Arc<SourceText>) -
     let span = place(error, text);
     if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
         let message = format!("the file is nested more than {DEEPEST} levels deep");
-        return SpecProblem::new(source, message).at(span, "too deep").hint("flatten it");
+        return SpecProblem::new(source, message).at(span, "too deep").with_hint("flatten it");
     }
     if matches!(error.kind(), ErrorKind::UnknownAnchor) {
         let problem = SpecProblem::new(source, "there is no anchor of this name above");
         let hint = "define it with `&name`, or put a text that begins with `*` in quotes";
-        return problem.at(span, "unknown anchor").hint(hint);
+        return problem.at(span, "unknown anchor").with_hint(hint);
     }
     let info = error.info();
     // The parser says first what it was about: "while parsing a quoted scalar, found ...".
     let info = info.strip_prefix("while ").and_then(|rest| rest.split_once(", ")).map_or(&*info, |(_, what)| what);
     let problem = SpecProblem::new(source, format!("the file is neither YAML nor JSON: {info}"));
-    problem.at(span, "here").hint(hint(error.kind()))
+    problem.at(span, "here").with_hint(hint(error.kind()))
 }
 
 fn hint(kind: &ErrorKind) -> &'static str {

@@ -33,6 +33,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("deep blocks", spec(&(0..600).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<String>())),
         ("deep dashes", spec(&format!("metadata:\n  {}x\n", "- ".repeat(20_000)))),
         ("a key twice", spec("description: a\nruntime: {}\ndescription: b\n")),
+        ("a key twice, far apart", spec(&format!("description: a\n{}description: b\n", "# filler\n".repeat(20_000)))),
         ("a key twice in a config", config("pattern: a\n    other: 1\n    \"pattern\": b")),
         ("a custom tag", spec("description: !secret {}\n")),
         ("a tag of another language", spec("description: !!python/object/apply:os.system [id]\n")),
