@@ -132,9 +132,8 @@ impl<V: Copy> Population<V> {
         self.deal(0..self.blocks.len(), self.size(), generator, &mut |block, draws, generator| match block {
             Block::Constant(value) => f(*value, draws),
             Block::Slots(range) => {
-                let slots = &self.slots[range.clone()];
-                for index in Indices::below(slots.len() as u32, generator).take(draws as usize) {
-                    f(slots[index as usize], 1);
+                for (&value, count) in self.slots[range.clone()].iter().zip(tally(range.len(), draws, generator)) {
+                    f(value, count);
                 }
             }
         });
@@ -170,17 +169,11 @@ impl<V: Copy> Population<V> {
 
     /// The values at two ranks, from 0, of a sorted resample as large as the population, whose runs were in order.
     /// `second` is `first` or the rank after it.
-    pub(crate) fn order_statistics(&self, first: u64, second: u64, generator: &mut Generator) -> (V, V)
-    where
-        V: PartialOrd,
-    {
+    pub(crate) fn order_statistics(&self, first: u64, second: u64, generator: &mut Generator) -> (V, V) {
         self.ranks(0..self.blocks.len(), self.size(), (first, second), generator)
     }
 
-    fn ranks(&self, blocks: Range<usize>, draws: u64, ranks: (u64, u64), generator: &mut Generator) -> (V, V)
-    where
-        V: PartialOrd,
-    {
+    fn ranks(&self, blocks: Range<usize>, draws: u64, ranks: (u64, u64), generator: &mut Generator) -> (V, V) {
         if blocks.len() > 1 {
             // Only the half that holds the rank is looked into: the rest of the resample need not be drawn.
             let (left, right, in_left) = self.halve(blocks, draws, generator);
@@ -199,12 +192,27 @@ impl<V: Copy> Population<V> {
             Block::Constant(value) => (*value, *value),
             Block::Slots(range) => {
                 let slots = &self.slots[range.clone()];
-                let mut drawn: Vec<u32> = Indices::below(slots.len() as u32, generator).take(draws as usize).collect();
-                drawn.sort_unstable();
-                (slots[drawn[ranks.0 as usize] as usize], slots[drawn[ranks.1 as usize] as usize])
+                let mut below = 0;
+                let ends: Vec<_> = tally(slots.len(), draws, generator)
+                    .map(|count| {
+                        below += count;
+                        below
+                    })
+                    .collect();
+                let at = |rank| slots[ends.partition_point(|&end| end <= rank).min(slots.len() - 1)];
+                (at(ranks.0), at(ranks.1))
             }
         }
     }
+}
+
+/// How often each of that many slots is drawn.
+fn tally(slots: usize, draws: u64, generator: &mut Generator) -> impl Iterator<Item = u64> + use<> {
+    let mut counts = vec![0_u64; slots];
+    for index in Indices::below(slots as u32, generator).take(draws as usize) {
+        counts[index as usize] += 1;
+    }
+    counts.into_iter()
 }
 
 /// The sum of that many draws from 2 to 4,096 values.

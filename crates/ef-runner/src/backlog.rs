@@ -13,8 +13,8 @@ const MAX_BYTES: usize = 8 << 20;
 /// A queue between tasks and writer.
 pub(crate) fn channel() -> (BacklogSender, BacklogReceiver) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let room = Arc::new(Room { waiting: Mutex::default(), freed: Notify::new() });
-    (BacklogSender { queue: sender, room: Arc::clone(&room) }, BacklogReceiver { queue: receiver, room })
+    let shared = Arc::new(Shared { waiting: Mutex::default(), freed: Notify::new() });
+    (BacklogSender { queue: sender, shared: Arc::clone(&shared) }, BacklogReceiver { queue: receiver, shared })
 }
 
 /// The tasks' end.
@@ -24,23 +24,24 @@ pub(crate) fn channel() -> (BacklogSender, BacklogReceiver) {
 #[derive(Debug, Clone)]
 pub(crate) struct BacklogSender {
     queue: mpsc::UnboundedSender<TaskCommit>,
-    room: Arc<Room>,
+    shared: Arc<Shared>,
 }
 
 impl BacklogSender {
     /// Returns once there is room for another task's result. One caller at a time.
     pub(crate) async fn admit(&self) {
-        while self.room.waiting().is_full() {
-            self.room.freed.notified().await;
+        while self.shared.waiting().is_full() {
+            self.shared.freed.notified().await;
         }
     }
 
     /// Queues a finished task.
     pub(crate) fn push(&self, commit: TaskCommit) {
         {
-            let mut waiting = self.room.waiting();
-            waiting.records += 1;
-            waiting.bytes += commit.size();
+            let mut waiting = self.shared.waiting();
+            let room = Room::of(std::slice::from_ref(&commit));
+            waiting.records += room.records;
+            waiting.bytes += room.bytes;
         }
         // Without a writer there is nobody to wait for the task: the run is over.
         let _ = self.queue.send(commit);
@@ -51,7 +52,7 @@ impl BacklogSender {
 #[derive(Debug)]
 pub(crate) struct BacklogReceiver {
     queue: mpsc::UnboundedReceiver<TaskCommit>,
-    room: Arc<Room>,
+    shared: Arc<Shared>,
 }
 
 impl BacklogReceiver {
@@ -73,35 +74,41 @@ impl BacklogReceiver {
     }
 
     /// Frees the room that a batch took.
-    pub(crate) fn release(&self, batch: &[TaskCommit]) {
+    pub(crate) fn release(&self, room: Room) {
         {
-            let mut waiting = self.room.waiting();
-            waiting.records -= batch.len();
-            waiting.bytes -= batch.iter().map(TaskCommit::size).sum::<usize>();
+            let mut waiting = self.shared.waiting();
+            waiting.records -= room.records;
+            waiting.bytes -= room.bytes;
         }
-        self.room.freed.notify_one();
+        self.shared.freed.notify_one();
     }
 }
 
 #[derive(Debug)]
-struct Room {
-    waiting: Mutex<Waiting>,
+struct Shared {
+    waiting: Mutex<Room>,
     freed: Notify,
 }
 
-impl Room {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, Room> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// How much of the backlog's room some tasks take.
 #[derive(Debug, Default, Clone, Copy)]
-struct Waiting {
+pub(crate) struct Room {
     records: usize,
     bytes: usize,
 }
 
-impl Waiting {
+impl Room {
+    /// What these tasks take.
+    pub(crate) fn of(tasks: &[TaskCommit]) -> Self {
+        Self { records: tasks.len(), bytes: tasks.iter().map(TaskCommit::size).sum() }
+    }
+
     fn is_full(self) -> bool {
         self.records >= MAX_RECORDS || self.bytes >= MAX_BYTES
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ef_model::{Counts, JudgmentResult, RunId, StoreError, TaskCommit, TraceStatus, TraceStore};
 use tokio::sync::Semaphore;
 
-use crate::backlog::BacklogReceiver;
+use crate::backlog::{BacklogReceiver, Room};
 use crate::event::EventSender;
 use crate::{RunEvent, StopCause, Stopper, TaskNote};
 
@@ -36,21 +36,27 @@ impl Writer {
     pub(crate) async fn run(self, mut queue: BacklogReceiver) -> Written {
         let mut counts = Counts::default();
         let mut cost_usd = 0.0;
+        let mut refusal = None;
         loop {
             let batch = queue.next_batch().await;
             if batch.is_empty() {
-                return Written { counts, failure: None };
+                return Written { counts, failure: refusal };
             }
-            let (durable, failure) = self.append(&batch).await;
+            let room = Room::of(&batch);
+            let (durable, failure) = self.append(batch).await;
             for commit in &durable {
                 counts.add(commit.record());
                 cost_usd += commit.record().judgments.iter().filter_map(|j| j.result.cost_usd()).sum::<f64>();
             }
-            let tasks = durable.iter().map(|commit| note(commit)).collect();
-            queue.release(&batch);
+            let tasks = durable.iter().map(note).collect();
+            queue.release(room);
             if let Some(failure) = failure {
                 self.stopper.stop_for(StopCause::Store);
-                return Written { counts, failure: Some(failure) };
+                if !matches!(failure, StoreError::Conflict { .. }) {
+                    return Written { counts, failure: Some(failure) };
+                }
+                // The store works: whatever else was done is kept.
+                refusal.get_or_insert(failure);
             }
             if self.max_cost_usd.is_some_and(|budget| cost_usd >= budget) {
                 self.stopper.stop_for(StopCause::BudgetSpent { cost_usd });
@@ -60,19 +66,22 @@ impl Writer {
         }
     }
 
-    /// Appends a batch. Returns what is durable: all of it, or after a conflict all but the record that is refused, or
-    /// nothing.
-    async fn append<'b>(&self, batch: &'b [TaskCommit]) -> (Vec<&'b TaskCommit>, Option<StoreError>) {
-        let error = match self.store.append(&self.run_id, batch).await {
-            Ok(()) => return (batch.iter().collect(), None),
-            Err(error) => error,
-        };
-        let StoreError::Conflict { item_id, row, .. } = &error else { return (Vec::new(), Some(error)) };
-        let refused = |commit: &TaskCommit| commit.record().item_id == *item_id && commit.record().row == *row;
-        let others: Vec<_> = batch.iter().filter(|commit| !refused(commit)).cloned().collect();
-        match self.store.append(&self.run_id, &others).await {
-            Ok(()) => (batch.iter().filter(|commit| !refused(commit)).collect(), Some(error)),
-            Err(_) => (Vec::new(), Some(error)),
+    /// Appends a batch. Returns what is durable: all of it, or all but the records that are in conflict, or nothing.
+    async fn append(&self, mut batch: Vec<TaskCommit>) -> (Vec<TaskCommit>, Option<StoreError>) {
+        let mut refusal = None;
+        loop {
+            match self.store.append(&self.run_id, &batch).await {
+                Ok(()) => return (batch, refusal),
+                Err(StoreError::Conflict { item_id, row, existing_row }) => {
+                    let before = batch.len();
+                    batch.retain(|commit| commit.record().item_id != item_id || commit.record().row != row);
+                    refusal.get_or_insert(StoreError::Conflict { item_id, row, existing_row });
+                    if batch.len() == before {
+                        return (Vec::new(), refusal);
+                    }
+                }
+                Err(error) => return (Vec::new(), Some(error)),
+            }
         }
     }
 }

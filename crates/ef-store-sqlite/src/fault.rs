@@ -31,7 +31,8 @@ pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> StoreError {
 
 /// Translates an error of the driver. SQLite's messages name tables and constraints, never values.
 pub(crate) fn of(path: &Path, error: &sqlx::Error) -> StoreError {
-    let extended = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<i32>().ok());
+    let extended =
+        error.as_database_error().and_then(sqlx::error::DatabaseError::code).and_then(|code| code.parse::<i32>().ok());
     match extended.map(|code| code & 0xff) {
         Some(code::BUSY) => unavailable(path, "another process has held its write lock for a minute"),
         Some(code::FULL) => unavailable(path, "the disk is full"),

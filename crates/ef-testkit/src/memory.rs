@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ef_model::{
-    BoxFuture, BoxStream, Digest, Payload, RecordFilter, RunHead, RunId, RunResult, RunStatus, RunSummary, StoreError,
-    StoredRecord, TaskCommit, TaskRecord, TraceStore,
+    BoxFuture, BoxStream, Digest, ItemId, Payload, RecordFilter, RunHead, RunId, RunResult, RunStatus, RunSummary,
+    StoreError, StoredRecord, TaskCommit, TraceStore,
 };
 use futures_util::{StreamExt, stream};
 
@@ -19,10 +19,18 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct State {
-    runs: HashMap<RunId, (RunSummary, BTreeMap<Key, StoredRecord>)>,
+    runs: HashMap<RunId, StoredRun>,
     payloads: HashMap<Digest, Payload>,
     batches: Vec<usize>,
     appends_until_failure: Option<usize>,
+}
+
+#[derive(Debug)]
+struct StoredRun {
+    summary: RunSummary,
+    records: BTreeMap<Key, StoredRecord>,
+    /// Which record an item's repeat and revision is.
+    items: HashMap<(ItemId, u32, u32), Key>,
 }
 
 impl MemoryStore {
@@ -56,15 +64,20 @@ impl State {
                 reason: "told to fail".to_owned(),
             })?;
         }
-        let (summary, records) = self.runs.get_mut(run).ok_or_else(|| StoreError::RunNotFound(run.clone()))?;
-        if summary.status == RunStatus::Completed {
+        let stored = self.runs.get_mut(run).ok_or_else(|| StoreError::RunNotFound(run.clone()))?;
+        if stored.summary.status == RunStatus::Completed {
             return Err(StoreError::RunClosed(run.clone()));
         }
-        let mut added = records.clone();
+        let mut added = Vec::new();
         for commit in batch {
-            add(&mut added, commit)?;
+            match stored.add(commit) {
+                Ok(key) => added.extend(key),
+                Err(error) => {
+                    added.into_iter().for_each(|key| stored.remove(key));
+                    return Err(error);
+                }
+            }
         }
-        *records = added;
         self.batches.push(batch.len());
         let payloads = batch.iter().flat_map(TaskCommit::payloads);
         self.payloads.extend(payloads.map(|payload| (payload.digest(), payload.clone())));
@@ -72,27 +85,30 @@ impl State {
     }
 }
 
-fn add(records: &mut BTreeMap<Key, StoredRecord>, commit: &TaskCommit) -> Result<(), StoreError> {
-    let new = commit.record();
-    let same_item = |known: &TaskRecord| {
-        known.item_id == new.item_id && (known.repeat, known.revision) == (new.repeat, new.revision)
-    };
-    let key = (new.row, new.repeat, new.revision);
-    let clash = records.values().find(|known| same_item(&known.record)).or_else(|| records.get(&key));
-    match clash {
-        Some(known) if known.leaf == commit.leaf() => {}
-        Some(known) => {
-            return Err(StoreError::Conflict {
-                item_id: new.item_id.clone(),
-                row: new.row,
-                existing_row: known.record.row,
-            });
-        }
-        None => {
-            records.insert(key, StoredRecord { record: new.clone(), leaf: commit.leaf() });
+impl StoredRun {
+    /// Adds a record and returns its key, or nothing if it is there already.
+    fn add(&mut self, commit: &TaskCommit) -> Result<Option<Key>, StoreError> {
+        let new = commit.record();
+        let key = (new.row, new.repeat, new.revision);
+        let item = (new.item_id.clone(), new.repeat, new.revision);
+        match self.records.get(self.items.get(&item).unwrap_or(&key)) {
+            Some(known) if known.leaf == commit.leaf() => Ok(None),
+            Some(known) => {
+                Err(StoreError::Conflict { item_id: new.item_id.clone(), row: new.row, existing_row: known.record.row })
+            }
+            None => {
+                self.items.insert(item, key);
+                self.records.insert(key, StoredRecord { record: new.clone(), leaf: commit.leaf() });
+                Ok(Some(key))
+            }
         }
     }
-    Ok(())
+
+    fn remove(&mut self, key: Key) {
+        if let Some(StoredRecord { record, .. }) = self.records.remove(&key) {
+            self.items.remove(&(record.item_id, record.repeat, record.revision));
+        }
+    }
 }
 
 impl TraceStore for MemoryStore {
@@ -102,7 +118,8 @@ impl TraceStore for MemoryStore {
             Err(StoreError::RunExists(head.run_id.clone()))
         } else {
             let summary = RunSummary { head: head.clone(), status: RunStatus::Running, result: None };
-            state.runs.insert(head.run_id.clone(), (summary, BTreeMap::new()));
+            let run = StoredRun { summary, records: BTreeMap::new(), items: HashMap::new() };
+            state.runs.insert(head.run_id.clone(), run);
             Ok(())
         };
         Box::pin(std::future::ready(result))
@@ -116,10 +133,10 @@ impl TraceStore for MemoryStore {
         let run = &result.head.run_id;
         let outcome = match self.lock().runs.get_mut(run) {
             None => Err(StoreError::RunNotFound(run.clone())),
-            Some((summary, _)) if summary.status == RunStatus::Completed => Err(StoreError::RunClosed(run.clone())),
-            Some((summary, _)) => {
-                summary.status = result.status;
-                summary.result = Some(result.clone());
+            Some(stored) if stored.summary.status == RunStatus::Completed => Err(StoreError::RunClosed(run.clone())),
+            Some(stored) => {
+                stored.summary.status = result.status;
+                stored.summary.result = Some(result.clone());
                 Ok(())
             }
         };
@@ -127,13 +144,13 @@ impl TraceStore for MemoryStore {
     }
 
     fn run<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunSummary>, StoreError>> {
-        let summary = self.lock().runs.get(run).map(|(summary, _)| summary.clone());
+        let summary = self.lock().runs.get(run).map(|stored| stored.summary.clone());
         Box::pin(std::future::ready(Ok(summary)))
     }
 
     fn runs<'a>(&'a self, prefix: &'a str, limit: u32) -> BoxFuture<'a, Result<Vec<RunSummary>, StoreError>> {
         let state = self.lock();
-        let summaries = state.runs.values().map(|(summary, _)| summary.clone());
+        let summaries = state.runs.values().map(|stored| stored.summary.clone());
         let mut runs: Vec<_> = summaries.filter(|run| run.head.run_id.as_str().starts_with(prefix)).collect();
         runs.sort_by(|a, b| (b.head.started_at_us, &b.head.run_id).cmp(&(a.head.started_at_us, &a.head.run_id)));
         runs.truncate(limit as usize);
@@ -142,7 +159,7 @@ impl TraceStore for MemoryStore {
 
     fn records<'a>(&'a self, run: &'a RunId, filter: &RecordFilter) -> BoxStream<'a, Result<StoredRecord, StoreError>> {
         let state = self.lock();
-        let records = state.runs.get(run).into_iter().flat_map(|(_, records)| records.values());
+        let records = state.runs.get(run).into_iter().flat_map(|stored| stored.records.values());
         let matching: Vec<_> = records
             .filter(|stored| filter.item_id.as_ref().is_none_or(|id| *id == stored.record.item_id))
             .filter(|stored| filter.status.is_none_or(|status| status == stored.record.trace.status()))
