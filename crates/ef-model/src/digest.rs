@@ -40,7 +40,7 @@ impl Digest {
         &self.0
     }
 
-    fn write_hex<'a>(&self, buffer: &'a mut [u8; 64]) -> &'a str {
+    pub(crate) fn write_hex<'a>(&self, buffer: &'a mut [u8; 64]) -> &'a str {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         for (index, byte) in self.0.iter().enumerate() {
             buffer[2 * index] = DIGITS[usize::from(byte >> 4)];

@@ -22,6 +22,7 @@ mod judge;
 mod merkle;
 mod payload;
 mod record;
+mod record_bytes;
 mod result;
 mod run;
 mod score;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CallError, Digest, ErrorKind, Identity, ItemId, JudgeIdentity, MerkleRoot, Payload, RowFault, Score, canonical,
+    CallError, Digest, ErrorKind, Identity, ItemId, JudgeIdentity, MerkleRoot, Payload, RowFault, Score, record_bytes,
 };
 
 /// One task: an item's trace with its judgments. It is written whole or not at all.
@@ -31,7 +31,7 @@ impl TaskRecord {
     /// The RFC 6962 leaf digest of the record's RFC 8785 form.
     #[must_use]
     pub fn leaf(&self) -> Digest {
-        MerkleRoot::leaf(&canonical::to_bytes(self))
+        MerkleRoot::leaf(&record_bytes::of_record(self))
     }
 }
 
@@ -209,6 +209,16 @@ pub enum JudgmentResult {
 }
 
 impl JudgmentResult {
+    /// The result in one word, as records say it.
+    #[must_use]
+    pub const fn status(&self) -> &'static str {
+        match self {
+            Self::Scored { .. } => "scored",
+            Self::Unscored { .. } => "unscored",
+            Self::Error { .. } => "error",
+        }
+    }
+
     /// What the judgment cost in US dollars, where known.
     #[must_use]
     pub const fn cost_usd(&self) -> Option<f64> {

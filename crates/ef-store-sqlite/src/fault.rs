@@ -29,11 +29,20 @@ pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> StoreError {
     StoreError::Damaged { store: name(path), reason: reason.into() }
 }
 
+/// SQLite's primary result code, if it is SQLite that complains.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let extended = error.as_database_error()?.code()?.parse::<i32>().ok()?;
+    Some(extended & 0xff)
+}
+
+/// Whether somebody else holds a lock.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    primary_code(error) == Some(code::BUSY)
+}
+
 /// Translates an error of the driver. SQLite's messages name tables and constraints, never values.
 pub(crate) fn of(path: &Path, error: &sqlx::Error) -> StoreError {
-    let extended =
-        error.as_database_error().and_then(sqlx::error::DatabaseError::code).and_then(|code| code.parse::<i32>().ok());
-    match extended.map(|code| code & 0xff) {
+    match primary_code(error) {
         Some(code::BUSY) => unavailable(path, "another process has held its write lock for a minute"),
         Some(code::FULL) => unavailable(path, "the disk is full"),
         Some(code::READONLY) => unavailable(path, "it cannot be written: the file or its folder is read-only"),

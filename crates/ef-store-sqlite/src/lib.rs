@@ -3,6 +3,7 @@
 
 mod fault;
 mod open;
+mod packed_record;
 mod read;
 mod record_rows;
 mod schema;

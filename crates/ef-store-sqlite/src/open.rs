@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ef_model::StoreError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
@@ -15,6 +15,10 @@ use crate::schema::{APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, STAMP};
 /// Pages of the write-ahead log after which it is copied into the database: 64 MiB. A busy page of an index is then
 /// copied once for many commits.
 const CHECKPOINT_PAGES: &str = "16384";
+
+/// Pages that a connection keeps in memory, as SQLite takes it (negative: KiB): what one commit changes should fit, or
+/// it is written twice.
+const CACHE: &str = "-20480";
 
 /// What a file is found to be.
 enum Found {
@@ -30,6 +34,7 @@ pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("cache_size", CACHE)
         // Two runs may share a file: each waits for the other's transactions.
         .busy_timeout(Duration::from_secs(60))
 }
@@ -83,18 +88,7 @@ async fn inspect(path: &Path) -> Result<Found, StoreError> {
     if path.is_dir() {
         return Err(StoreError::NotAStore { store: fault::name(path), reason: "it is a folder".to_owned() });
     }
-    let failed = |error: sqlx::Error| fault::of(path, &error);
-    let mut connection = SqliteConnection::connect_with(&bare_options(path)).await.map_err(failed)?;
-    let row = sqlx::query(
-        "SELECT (SELECT application_id FROM pragma_application_id),
-                (SELECT user_version FROM pragma_user_version),
-                (SELECT count(*) FROM sqlite_schema)",
-    )
-    .fetch_one(&mut connection)
-    .await
-    .map_err(failed)?;
-    let [application, version, objects]: [i64; 3] = [row.get(0), row.get(1), row.get(2)];
-    connection.close().await.map_err(failed)?;
+    let [application, version, objects] = stamps(path).await.map_err(|error| fault::of(path, &error))?;
     match (application, version) {
         (APPLICATION_ID, SCHEMA_VERSION) => Ok(Found::Ours),
         (APPLICATION_ID, found) => {
@@ -108,18 +102,46 @@ async fn inspect(path: &Path) -> Result<Found, StoreError> {
     }
 }
 
-/// Makes the tables, in one transaction that a second process doing the same waits for.
+/// The file's application id, its schema version, and how many tables and the like it has. Reads alone.
+async fn stamps(path: &Path) -> Result<[i64; 3], sqlx::Error> {
+    let mut connection = SqliteConnection::connect_with(&bare_options(path)).await?;
+    let row = sqlx::query(
+        "SELECT (SELECT application_id FROM pragma_application_id),
+                (SELECT user_version FROM pragma_user_version),
+                (SELECT count(*) FROM sqlite_schema)",
+    )
+    .fetch_one(&mut connection)
+    .await?;
+    connection.close().await?;
+    Ok([row.get(0), row.get(1), row.get(2)])
+}
+
+/// Makes the tables. Another process may be doing the same, and SQLite does not wait for a lock while it changes the
+/// journal mode: so this does.
 async fn initialise(path: &Path) -> Result<(), StoreError> {
-    let failed = |error: sqlx::Error| fault::of(path, &error);
-    let mut connection = SqliteConnection::connect_with(&options(path)).await.map_err(failed)?;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await.map_err(failed)?;
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let began = Instant::now();
+    loop {
+        match try_initialise(path).await {
+            Err(error) if fault::is_busy(&error) && began.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            result => return result.map_err(|error| fault::of(path, &error)),
+        }
+    }
+}
+
+/// One transaction: the file is a whole trace store or still empty.
+async fn try_initialise(path: &Path) -> Result<(), sqlx::Error> {
+    let mut connection = SqliteConnection::connect_with(&options(path)).await?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
     if version == 0 {
         for script in MIGRATIONS {
-            sqlx::raw_sql(script).execute(&mut *transaction).await.map_err(failed)?;
+            sqlx::raw_sql(script).execute(&mut *transaction).await?;
         }
-        sqlx::raw_sql(STAMP).execute(&mut *transaction).await.map_err(failed)?;
+        sqlx::raw_sql(STAMP).execute(&mut *transaction).await?;
     }
-    transaction.commit().await.map_err(failed)?;
-    connection.close().await.map_err(failed)
+    transaction.commit().await?;
+    connection.close().await
 }

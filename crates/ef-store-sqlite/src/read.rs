@@ -9,10 +9,10 @@ use ef_model::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::de::DeserializeOwned;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::sqlite::{Sqlite, SqliteRow};
+use sqlx::{Row, Transaction};
 
-use crate::record_rows::{self, JUDGMENT_FIRST};
+use crate::packed_record::{self, PackedRecord};
 use crate::store::SqliteStore;
 
 pub(crate) async fn run(store: &SqliteStore, run: &RunId) -> Result<Option<RunSummary>, StoreError> {
@@ -74,86 +74,81 @@ pub(crate) async fn payloads(store: &SqliteStore, digests: &[Digest]) -> Result<
     Ok(payloads)
 }
 
-macro_rules! records_sql {
-    ($condition:literal) => {
-        concat!(
-            "SELECT t.run, t.row, t.repeat, t.revision, t.item_id, t.evaluator, t.status, t.attempts, t.started_at_us,
-                    t.duration_us, t.input, t.reference_output, t.item_metadata, t.output, t.output_metadata, t.error,
-                    t.fault, t.leaf,
-                    j.judge, j.status, j.attempts, j.started_at_us, j.duration_us, j.score, j.rationale, j.cost_usd,
-                    j.error
-             FROM traces t LEFT JOIN judgments j
-                  ON j.run = t.run AND j.row = t.row AND j.repeat = t.repeat AND j.revision = t.revision
-             WHERE t.run = (SELECT id FROM runs WHERE run_id = ?1) AND (?2 IS NULL OR t.status = ?2)",
-            $condition,
-            " ORDER BY t.run, t.row, t.repeat, t.revision, j.position"
-        )
-    };
-}
+/// Records that are read at once.
+const PAGE: u32 = 512;
 
 pub(crate) fn records<'a>(
     store: &'a SqliteStore,
     run: &'a RunId,
     filter: &RecordFilter,
 ) -> BoxStream<'a, Result<StoredRecord, StoreError>> {
-    let sql = if filter.item_id.is_some() { records_sql!(" AND t.item_id = ?3") } else { records_sql!("") };
-    let item_id = filter.item_id.as_ref().map(|id| id.as_str().to_owned());
-    let query =
-        sqlx::query(sql).bind(run.as_str()).bind(filter.status.map(ef_model::TraceStatus::as_str)).bind(item_id);
-    let rows = query.fetch(&store.readers).map_err(|error| store.failed(&error));
-    let reader = Reader { store, rows, identities: Identities::default(), pending: None, ended: false };
-    stream::unfold(reader, |mut reader| async move {
-        let next = reader.next().await.transpose()?;
-        reader.ended |= next.is_err();
-        Some((next, reader))
+    let reader = Reader {
+        store,
+        run,
+        filter: filter.clone(),
+        snapshot: None,
+        after: [0, -1, -1],
+        identities: Identities::default(),
+    };
+    stream::try_unfold(Some(reader), |reader| async move {
+        let Some(mut reader) = reader else { return Ok(None) };
+        let page = reader.page().await?;
+        // A page that is not full is the last.
+        let next = (page.len() == PAGE as usize).then_some(reader);
+        Ok(Some((stream::iter(page.into_iter().map(Ok)), next)))
     })
+    .try_flatten()
     .boxed()
 }
 
-/// Puts the joined rows of a record together.
-struct Reader<'a, S> {
+/// Reads a run's records page by page, all from one snapshot of the database.
+struct Reader<'a> {
     store: &'a SqliteStore,
-    rows: S,
+    run: &'a RunId,
+    filter: RecordFilter,
+    snapshot: Option<Transaction<'static, Sqlite>>,
+    /// The row, repeat and revision of the last record read.
+    after: [i64; 3],
     identities: Identities,
-    /// The record whose rows are being read.
-    pending: Option<StoredRecord>,
-    ended: bool,
 }
 
-impl<S: stream::Stream<Item = Result<SqliteRow, StoreError>> + Unpin> Reader<'_, S> {
-    async fn next(&mut self) -> Result<Option<StoredRecord>, StoreError> {
-        while !self.ended {
-            let Some(row) = self.rows.try_next().await? else {
-                self.ended = true;
-                return Ok(self.pending.take());
-            };
-            let complete = self.add(&row).await?;
-            if complete.is_some() {
-                return Ok(complete);
-            }
-        }
-        Ok(None)
+impl Reader<'_> {
+    async fn page(&mut self) -> Result<Vec<StoredRecord>, StoreError> {
+        let failed = |error: sqlx::Error| self.store.failed(&error);
+        let snapshot = match &mut self.snapshot {
+            Some(snapshot) => snapshot,
+            none => none.insert(self.store.readers.begin().await.map_err(failed)?),
+        };
+        let item_id = self.filter.item_id.as_ref().map(|id| id.as_str().to_owned());
+        let sql = if item_id.is_some() { packed_record::ITEM_PAGE } else { packed_record::PAGE };
+        let page: String = sqlx::query_scalar(sql)
+            .bind(self.run.as_str())
+            .bind(self.after[0])
+            .bind(self.after[1])
+            .bind(self.after[2])
+            .bind(self.filter.status.map(ef_model::TraceStatus::as_str))
+            .bind(PAGE)
+            .bind(item_id)
+            .fetch_one(&mut **snapshot)
+            .await
+            .map_err(failed)?;
+        self.unpack(&page).await
     }
 
-    /// Adds a row to the pending record, or begins a new one and returns the one before it.
-    async fn add(&mut self, row: &SqliteRow) -> Result<Option<StoredRecord>, StoreError> {
-        let damaged = |reason| self.store.damaged(reason);
-        let key: [i64; 3] = [row.get(1), row.get(2), row.get(3)];
-        let same = self.pending.as_ref().is_some_and(|StoredRecord { record, .. }| {
-            [i64::try_from(record.row).unwrap_or(-1), record.repeat.into(), record.revision.into()] == key
-        });
-        let mut complete = None;
-        if !same {
-            let evaluator = self.identities.evaluator(self.store, row.get(5)).await?;
-            let (record, leaf) = record_rows::trace(row, evaluator).map_err(damaged)?;
-            complete = self.pending.replace(StoredRecord { record, leaf });
+    async fn unpack(&mut self, page: &str) -> Result<Vec<StoredRecord>, StoreError> {
+        let packed = packed_record::parse(page).map_err(|reason| self.store.damaged(reason))?;
+        let mut records = Vec::with_capacity(packed.len());
+        for record in packed {
+            let key = record.key();
+            if key <= self.after {
+                return Err(self.store.damaged("records are not in the order of their keys"));
+            }
+            self.after = key;
+            self.identities.learn(self.store, &record).await?;
+            let record = record.unpack(&self.identities.evaluators, &self.identities.judges);
+            records.push(record.map_err(|reason| self.store.damaged(reason))?);
         }
-        if let Some(judge) = row.get::<Option<i64>, _>(JUDGMENT_FIRST) {
-            let judge = self.identities.judge(self.store, judge).await?;
-            let judgment = record_rows::judgment(row, judge).map_err(damaged)?;
-            self.pending.as_mut().expect("a record was just begun").record.judgments.push(judgment);
-        }
-        Ok(complete)
+        Ok(records)
     }
 }
 
@@ -165,22 +160,18 @@ struct Identities {
 }
 
 impl Identities {
-    async fn evaluator(&mut self, store: &SqliteStore, id: i64) -> Result<Arc<Identity>, StoreError> {
-        if let Some(known) = self.evaluators.get(&id) {
-            return Ok(Arc::clone(known));
+    /// Makes sure that those which a record names are known.
+    async fn learn(&mut self, store: &SqliteStore, record: &PackedRecord<'_>) -> Result<(), StoreError> {
+        let evaluator = record.evaluator();
+        if !self.evaluators.contains_key(&evaluator) {
+            self.evaluators.insert(evaluator, Arc::new(component(store, evaluator).await?));
         }
-        let identity = Arc::new(component(store, id).await?);
-        self.evaluators.insert(id, Arc::clone(&identity));
-        Ok(identity)
-    }
-
-    async fn judge(&mut self, store: &SqliteStore, id: i64) -> Result<Arc<JudgeIdentity>, StoreError> {
-        if let Some(known) = self.judges.get(&id) {
-            return Ok(Arc::clone(known));
+        for judge in record.judges() {
+            if !self.judges.contains_key(&judge) {
+                self.judges.insert(judge, Arc::new(component(store, judge).await?));
+            }
         }
-        let identity = Arc::new(component(store, id).await?);
-        self.judges.insert(id, Arc::clone(&identity));
-        Ok(identity)
+        Ok(())
     }
 }
 

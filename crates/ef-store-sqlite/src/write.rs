@@ -28,9 +28,9 @@ pub(crate) struct Inserts {
 impl Inserts {
     pub(crate) fn new() -> Self {
         Self {
-            payloads: Insert::new("payloads", &["sha256", "content"], "ON CONFLICT (sha256) DO NOTHING"),
-            traces: Insert::new("traces", &TRACE_COLUMNS, "ON CONFLICT DO NOTHING"),
-            judgments: Insert::new("judgments", &JUDGMENT_COLUMNS, "ON CONFLICT DO NOTHING"),
+            payloads: Insert::new("payloads", &["sha256", "content"]),
+            traces: Insert::new("traces", &TRACE_COLUMNS),
+            judgments: Insert::new("judgments", &JUDGMENT_COLUMNS),
         }
     }
 }
@@ -42,12 +42,14 @@ struct Insert {
 }
 
 impl Insert {
-    fn new(table: &str, columns: &[&str], conflict: &str) -> Self {
+    /// `OR IGNORE` instead of a conflict clause: a statement that cannot be aborted half-way needs no journal of its own.
+    /// Whoever needs all rows to be new compares their number with what was inserted.
+    fn new(table: &str, columns: &[&str]) -> Self {
         let row = format!("({})", vec!["?"; columns.len()].join(","));
         let columns = columns.join(", ");
         let sql = ROWS.map(|rows| {
             let values = vec![row.as_str(); rows].join(",");
-            format!("INSERT INTO {table} ({columns}) VALUES {values} {conflict}").into()
+            format!("INSERT OR IGNORE INTO {table} ({columns}) VALUES {values}").into()
         });
         Self { sql }
     }
@@ -128,7 +130,8 @@ pub(crate) async fn append(store: &SqliteStore, run: &RunId, batch: &[TaskCommit
 
     let traces: Vec<_> = batch.iter().map(|commit| TraceRow::new(run_row, commit, |id| components.id(id))).collect();
     let inserted = store.inserts.traces.run(connection, &traces, |s, row| row.bind(s)).await.map_err(failed)?;
-    if inserted < traces.len() as u64 {
+    let all_new = inserted == traces.len() as u64;
+    if !all_new {
         check_known(store, connection, run_row, batch).await?;
     }
 
@@ -136,7 +139,10 @@ pub(crate) async fn append(store: &SqliteStore, run: &RunId, batch: &[TaskCommit
         .iter()
         .flat_map(|commit| JudgmentRow::of_record(run_row, commit.record(), |id| components.id(id)))
         .collect();
-    store.inserts.judgments.run(connection, &judgments, |s, row| row.bind(s)).await.map_err(failed)?;
+    let inserted = store.inserts.judgments.run(connection, &judgments, |s, row| row.bind(s)).await.map_err(failed)?;
+    if all_new && inserted != judgments.len() as u64 {
+        return Err(store.damaged("it holds judgments of records that it does not hold"));
+    }
     transaction.commit().await.map_err(failed)?;
     components.remember(store).await;
     Ok(())
