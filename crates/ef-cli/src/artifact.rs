@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ef_model::RunResult;
 
 use crate::Exit;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 
 /// Writes the result, whole or not at all, readable by its owner alone.
 pub(crate) fn write(folder: &Path, result: &RunResult) -> Result<PathBuf, Failure> {
@@ -21,7 +21,7 @@ pub(crate) fn write(folder: &Path, result: &RunResult) -> Result<PathBuf, Failur
         Ok(()) => Ok(path),
         Err(error) => {
             let _ = fs::remove_file(&unfinished);
-            let message = format!("the result cannot be written to {}: {}", path.display(), error.kind());
+            let message = format!("the result cannot be written to {}: {}", path.display(), failure::reason(&error));
             let hint = format!("the run is whole and in the store: `ef show {run_id} --format json` prints the same");
             Err(Failure::new(Exit::Usage, message).hint(hint))
         }
@@ -31,7 +31,7 @@ pub(crate) fn write(folder: &Path, result: &RunResult) -> Result<PathBuf, Failur
 /// Finds out before a run whether its result can be written.
 pub(crate) fn check(folder: &Path) -> Result<(), Failure> {
     create_folder(folder).map_err(|error| {
-        let message = format!("the output folder {} cannot be made: {}", folder.display(), error.kind());
+        let message = format!("the output folder {} cannot be made: {}", folder.display(), failure::reason(&error));
         Failure::usage(message).hint("name another with --output")
     })
 }

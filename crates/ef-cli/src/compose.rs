@@ -20,8 +20,13 @@ pub(crate) fn load_spec(path: &Path) -> Result<LoadedSpec, Failure> {
 pub(crate) fn read_spec(path: &Path) -> Result<Vec<u8>, Failure> {
     use std::io::Read;
     let refused = |error: std::io::Error| {
-        Failure::usage(format!("the spec {} cannot be read: {}", path.display(), error.kind()))
-            .hint("`ef init DIR` makes a project with a spec to begin from")
+        let message = format!("the spec {} cannot be read: {}", path.display(), failure::reason(&error));
+        match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                Failure::usage(message).hint("`ef init DIR` makes a project with a spec to begin from")
+            }
+            _ => Failure::usage(message),
+        }
     };
     if path.is_dir() {
         return Err(Failure::usage(format!("the spec {} is a folder", path.display())).hint("name the file in it"));

@@ -1,6 +1,6 @@
 //! What went wrong, how the program ends for it, and what to do next: chosen once, here.
 
-use std::panic;
+use std::{io, panic};
 
 use ef_model::{SourceError, StoreError};
 use ef_plugin::{LookupError, RegistryError};
@@ -50,23 +50,29 @@ impl Failure {
     pub(crate) fn report(self) -> Exit {
         match self.what {
             What::Message { message, hint } => {
-                let style = output::stderr_style();
-                let label = if style.color { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
-                eprintln!("{label}: {}", ef_report::visible(&message));
+                say_error(&ef_report::visible(&message));
                 if let Some(hint) = hint {
-                    eprintln!("  help: {hint}");
+                    output::say(&format!("  help: {hint}"));
                 }
             }
             What::Report(report) => {
-                let mut text = String::new();
-                match handler().render_report(&mut text, report.as_ref()) {
-                    Ok(()) => eprint!("{text}"),
-                    Err(_) => eprintln!("error: {report}"),
+                say_error(&report.to_string());
+                for problem in report.related().into_iter().flatten() {
+                    let mut text = String::new();
+                    match handler().render_report(&mut text, problem) {
+                        Ok(()) => output::say(&format!("\n{}", text.trim_end())),
+                        Err(_) => output::say(&problem.to_string()),
+                    }
                 }
             }
         }
         self.exit
     }
+}
+
+fn say_error(message: &str) {
+    let label = if output::stderr_style().color { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
+    output::say(&format!("{label}: {message}"));
 }
 
 fn handler() -> GraphicalReportHandler {
@@ -75,18 +81,30 @@ fn handler() -> GraphicalReportHandler {
     GraphicalReportHandler::new_themed(theme).with_width(style.width.map_or(100, usize::from)).with_links(false)
 }
 
+/// What the operating system says, as a clause for a person.
+pub(crate) fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        io::ErrorKind::AlreadyExists => "there is something of that name already".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
 /// A panic is a defect. Its message may hold anything, so only its place is told.
 pub(crate) fn install_panic_hook() {
     panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
-        eprintln!("error: a defect in ef or in a component{place}; please report it with this line");
+        output::say(&format!("error: a defect in ef or in a component{place}; please report it with this line"));
     }));
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let (exit, hint) = match &error {
-            StoreError::Unavailable { .. } => (Exit::Store, None),
+            StoreError::Unavailable { .. } => (
+                Exit::Store,
+                Some("check the path and its permissions, or name another file with --store sqlite://PATH".to_owned()),
+            ),
             StoreError::SchemaVersion { found, supported, .. } if found > supported => {
                 (Exit::Store, Some("a newer ef made it: update ef, or use another --store".to_owned()))
             }

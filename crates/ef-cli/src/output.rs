@@ -41,17 +41,21 @@ fn terminal_width() -> u16 {
 
 /// Writes a result to standard output. A reader that has gone away is no failure: it has read enough.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_part(text).map(|_| ())
+}
+
+/// Writes a part of a result to standard output, and tells whether somebody still reads it.
+pub(crate) fn print_part(text: &str) -> Result<bool, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Usage, format!("standard output cannot be written: {}", error.kind())))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::new(Exit::Usage, format!("standard output cannot be written: {}", error.kind()))),
     }
 }
 
 /// Says something to the person at the terminal, on standard error.
 pub(crate) fn say(text: &str) {
-    // Nothing depends on it, so nothing fails for it.
+    // Nothing depends on it, so nothing fails for it: not even where standard error is closed.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }

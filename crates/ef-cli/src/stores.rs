@@ -35,14 +35,31 @@ pub(crate) async fn open_or_create(uri: &str) -> Result<SqliteStore, Failure> {
     Ok(SqliteStore::open_or_create(path_of(uri)?).await?)
 }
 
-fn path_of(uri: &str) -> Result<std::path::PathBuf, Failure> {
+/// What a next command needs to find the same store: nothing for the one that is used where none is named.
+pub(crate) fn argument(uri: &str) -> String {
+    if ef_store_sqlite::path_of(uri) == ef_store_sqlite::path_of(DEFAULT) {
+        return String::new();
+    }
+    let plain = |c: char| c.is_alphanumeric() || "/.:_-+@%,".contains(c);
+    match uri.chars().all(plain) {
+        true => format!(" --store {uri}"),
+        false => format!(" --store '{}'", uri.replace('\'', r"'\''")),
+    }
+}
+
+/// The file that a URI names.
+pub(crate) fn path_of(uri: &str) -> Result<std::path::PathBuf, Failure> {
     if uri == "sqlite://:memory:" {
         let message = "a trace store in memory keeps nothing";
         return Err(Failure::usage(message).hint("name a file: sqlite://PATH"));
     }
     ef_store_sqlite::path_of(uri).ok_or_else(|| {
         // The rest of the URI may hold a password.
-        let scheme = uri.split_once("://").map_or("no scheme", |(scheme, _)| scheme);
-        Failure::usage(format!("no trace store has this URI's scheme ({scheme})")).hint("known: sqlite://PATH")
+        let is_scheme = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c));
+        let message = match uri.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
+            Some((scheme, _)) => format!("no trace store has the scheme {scheme}://"),
+            None => "the URI of the trace store has no scheme".to_owned(),
+        };
+        Failure::usage(message).hint("name a file: sqlite://PATH")
     })
 }

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ef_model::TaskCommit;
 use tokio::sync::{Notify, mpsc};
 
-/// Finished tasks that may wait before no new one is started; also the most that one transaction takes.
+/// Finished tasks that may wait before no new one is started.
 const MAX_RECORDS: usize = 4096;
-/// Bytes of finished tasks that may wait before no new one is started; about the most that one transaction takes.
+/// Bytes of finished tasks that may wait before no new one is started.
 const MAX_BYTES: usize = 8 << 20;
+/// A batch takes at most this part of them: while it is written there is room for the next.
+const BATCHES: usize = 2;
 
 /// A queue between tasks and writer.
 pub(crate) fn channel() -> (BacklogSender, BacklogReceiver) {
@@ -65,7 +67,7 @@ impl BacklogReceiver {
         while let Some(commit) = next {
             bytes += commit.size();
             batch.push(commit);
-            if batch.len() >= MAX_RECORDS || bytes >= MAX_BYTES {
+            if batch.len() >= MAX_RECORDS / BATCHES || bytes >= MAX_BYTES / BATCHES {
                 break;
             }
             next = self.queue.try_recv().ok();

@@ -1,12 +1,17 @@
 //! Reading the dataset on a thread of its own: it may block, on a pipe for ever.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
 use ef_model::{DatasetRow, Digest, ItemSource, SourceError};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
-/// Rows that are read ahead.
+/// Rows that are read ahead, at most.
 const AHEAD: usize = 64;
+/// The reading thread sleeps until so few are left: waking it for each row would cost more than reading the row.
+const RESUME: usize = 16;
 
-/// What the reading thread sends.
+/// What the reading thread delivers.
 pub(crate) enum Fed {
     /// A row.
     Row(DatasetRow),
@@ -20,8 +25,9 @@ pub(crate) enum Fed {
 }
 
 /// Starts the thread. It ends with the dataset, or at the first row that nobody waits for.
-pub(crate) fn start(mut source: Box<dyn ItemSource>) -> std::io::Result<mpsc::Receiver<Fed>> {
-    let (sender, receiver) = mpsc::channel(AHEAD);
+pub(crate) fn start(mut source: Box<dyn ItemSource>) -> std::io::Result<Feed> {
+    let shared = Arc::new(Shared::default());
+    let writer = Writer(Arc::clone(&shared));
     std::thread::Builder::new().name("ef-dataset".to_owned()).spawn(move || {
         loop {
             let fed = match source.next_row() {
@@ -30,10 +36,142 @@ pub(crate) fn start(mut source: Box<dyn ItemSource>) -> std::io::Result<mpsc::Re
                 Err(error) => Fed::Failed(error),
             };
             let last = !matches!(fed, Fed::Row(_));
-            if sender.blocking_send(fed).is_err() || last {
+            if !writer.deliver(fed) || last {
                 return;
             }
         }
     })?;
-    Ok(receiver)
+    Ok(Feed(shared))
+}
+
+/// The rows as they come. Dropping it ends the reading thread at its next row.
+pub(crate) struct Feed(Arc<Shared>);
+
+impl Feed {
+    /// The next delivery; nothing when the reading thread is gone without a last word, which is a panic in it.
+    pub(crate) async fn next(&mut self) -> Option<Fed> {
+        loop {
+            {
+                let mut queue = self.0.lock();
+                if let Some(fed) = queue.rows.pop_front() {
+                    if queue.rows.len() == RESUME {
+                        self.0.drained.notify_one();
+                    }
+                    return Some(fed);
+                }
+                if queue.ended {
+                    return None;
+                }
+            }
+            // A delivery between the look and the wait leaves its mark in the notification.
+            self.0.delivered.notified().await;
+        }
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.0.lock().abandoned = true;
+        self.0.drained.notify_one();
+    }
+}
+
+/// The reading thread's end.
+struct Writer(Arc<Shared>);
+
+impl Writer {
+    /// Delivers, and waits while too much is read ahead. False when nobody waits for more.
+    fn deliver(&self, fed: Fed) -> bool {
+        let mut queue = self.0.lock();
+        queue.rows.push_back(fed);
+        if queue.rows.len() == 1 {
+            self.0.delivered.notify_one();
+        }
+        if queue.rows.len() >= AHEAD {
+            while queue.rows.len() > RESUME && !queue.abandoned {
+                queue = self.0.drained.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        !queue.abandoned
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.delivered.notify_one();
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    delivered: Notify,
+    drained: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    rows: VecDeque<Fed>,
+    ended: bool,
+    abandoned: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ef_testkit::ListSource;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_row_arrives_in_order_and_then_the_end() {
+        let mut feed = start(Box::new(ListSource::of_items(1000))).expect("a thread");
+        for expected in 1..=1000 {
+            let Some(Fed::Row(DatasetRow::Item(item))) = feed.next().await else { panic!("row {expected} is missing") };
+            assert_eq!(item.row, expected);
+        }
+        assert!(matches!(feed.next().await, Some(Fed::End { digest: Some(_) })));
+        assert!(feed.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_row_is_delivered_while_the_next_is_not_there_yet() {
+        struct Slow(std::sync::mpsc::Receiver<u64>);
+        impl ItemSource for Slow {
+            fn next_row(&mut self) -> Result<Option<DatasetRow>, SourceError> {
+                Ok(self.0.recv().ok().map(|row| DatasetRow::Item(ef_testkit::item(row))))
+            }
+            fn digest(&self) -> Option<Digest> {
+                None
+            }
+        }
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let mut feed = start(Box::new(Slow(receiver))).expect("a thread");
+        for row in 1..=200 {
+            sender.send(row).expect("the thread reads");
+            assert!(matches!(feed.next().await, Some(Fed::Row(_))), "row {row} was held back");
+        }
+        drop(sender);
+        assert!(matches!(feed.next().await, Some(Fed::End { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_the_dataset_ends_the_feed() {
+        struct Broken;
+        impl ItemSource for Broken {
+            fn next_row(&mut self) -> Result<Option<DatasetRow>, SourceError> {
+                panic!("a defect that this test plants")
+            }
+            fn digest(&self) -> Option<Digest> {
+                None
+            }
+        }
+        assert!(start(Box::new(Broken)).expect("a thread").next().await.is_none());
+    }
 }

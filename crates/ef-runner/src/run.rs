@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::backlog;
 use crate::call::now_us;
 use crate::event::EventSender;
-use crate::feed::{self, Fed};
+use crate::feed::{self, Fed, Feed};
 use crate::schedule::{Fate, Scheduler};
 use crate::task::Tasks;
 use crate::writer::{Writer, Written};
@@ -115,10 +115,7 @@ impl Runner {
     }
 
     /// Waits for the first row: a dataset that cannot be read at all leaves no run behind.
-    async fn first_row(
-        &self,
-        source: Box<dyn ItemSource>,
-    ) -> Result<(Fed, tokio::sync::mpsc::Receiver<Fed>), RunError> {
+    async fn first_row(&self, source: Box<dyn ItemSource>) -> Result<(Fed, Feed), RunError> {
         let not_begun = |source_error: SourceError| RunError::NotBegun {
             cause: StopCause::Dataset(source_error.message.clone()),
             source_error: Some(source_error),
@@ -131,7 +128,7 @@ impl Runner {
             () = self.stopper.stopped() => {
                 Err(RunError::NotBegun { cause: StopCause::Interrupted, source_error: None })
             }
-            first = rows.recv() => match first {
+            first = rows.next() => match first {
                 Some(Fed::Failed(error)) => Err(not_begun(error)),
                 Some(first) => Ok((first, rows)),
                 None => Err(not_begun(SourceError { message: "a defect in its reader".to_owned(), hint: None })),

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use ef_model::{DatasetRow, Digest, SourceError};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::backlog::BacklogSender;
 use crate::event::EventSender;
-use crate::feed::Fed;
+use crate::feed::{Fed, Feed};
 use crate::task::Tasks;
 use crate::writer::is_failure;
 use crate::{RunEvent, StopCause, Stopper};
@@ -40,7 +40,7 @@ pub(crate) enum Fate {
 
 impl Scheduler {
     /// Works through the rows and returns when no task is in flight any more.
-    pub(crate) async fn drive(self, first: Fed, mut rows: mpsc::Receiver<Fed>) -> Fate {
+    pub(crate) async fn drive(self, first: Fed, mut rows: Feed) -> Fate {
         let mut in_flight = JoinSet::new();
         let fate = {
             let work = self.start_all(first, &mut rows, &mut in_flight);
@@ -64,7 +64,7 @@ impl Scheduler {
         }
     }
 
-    async fn start_all(&self, first: Fed, rows: &mut mpsc::Receiver<Fed>, in_flight: &mut JoinSet<bool>) -> Fate {
+    async fn start_all(&self, first: Fed, rows: &mut Feed, in_flight: &mut JoinSet<bool>) -> Fate {
         let mut fed = Some(first);
         let mut whole = true;
         loop {
@@ -86,7 +86,7 @@ impl Scheduler {
             while let Some(ended) = in_flight.try_join_next() {
                 whole &= ended.unwrap_or(false);
             }
-            fed = rows.recv().await;
+            fed = rows.next().await;
         }
     }
 
@@ -94,6 +94,10 @@ impl Scheduler {
     async fn start(&self, row: DatasetRow, repeat: u32, in_flight: &mut JoinSet<bool>) {
         self.backlog.admit().await;
         let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the permits are never closed");
+        if self.stopper.cause().is_some() {
+            // Whoever drives this sees the stop too, and drops it.
+            return std::future::pending().await;
+        }
         let (tasks, backlog) = (Arc::clone(&self.tasks), self.backlog.clone());
         let stopper = self.abort_on_failure.then(|| self.stopper.clone());
         in_flight.spawn(async move {

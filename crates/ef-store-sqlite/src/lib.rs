@@ -4,10 +4,13 @@
 mod fault;
 mod open;
 mod packed_record;
+mod payloads;
 mod read;
-mod record_rows;
 mod schema;
+mod statements;
 mod store;
+mod stored_judgment;
+mod trace_row;
 mod uri;
 mod write;
 

@@ -12,13 +12,16 @@ use sqlx::{Connection, Row, SqliteConnection};
 use crate::fault;
 use crate::schema::{APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, STAMP};
 
+/// Large pages: a commit writes each changed page with two system calls, and most pages are new ones full of payloads.
+const PAGE_BYTES: u32 = 16 << 10;
+
 /// Pages of the write-ahead log after which it is copied into the database: 64 MiB. A busy page of an index is then
 /// copied once for many commits.
-const CHECKPOINT_PAGES: &str = "16384";
+const CHECKPOINT_PAGES: &str = "4096";
 
 /// Pages that a connection keeps in memory, as SQLite takes it (negative: KiB): what one commit changes should fit, or
 /// it is written twice.
-const CACHE: &str = "-20480";
+const CACHE: &str = "-12288";
 
 /// What a file is found to be.
 enum Found {
@@ -34,7 +37,10 @@ pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .page_size(PAGE_BYTES)
         .pragma("cache_size", CACHE)
+        // The journals of single statements are not for durability: no file is made for them.
+        .pragma("temp_store", "MEMORY")
         // Two runs may share a file: each waits for the other's transactions.
         .busy_timeout(Duration::from_secs(60))
 }

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ef_model::{
-    Digest, Identity, ItemId, JudgeIdentity, Judgment, JudgmentResult, StoredRecord, TaskRecord, Trace, TraceOutcome,
-};
+use ef_model::{Digest, Identity, ItemId, JudgeIdentity, StoredRecord, TaskRecord, Trace, TraceOutcome};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+use crate::stored_judgment::StoredJudgment;
 
 macro_rules! page_sql {
     ($condition:literal) => {
@@ -17,11 +17,7 @@ macro_rules! page_sql {
                 t.row, t.repeat, t.revision, t.item_id, t.evaluator, t.status, t.attempts, t.started_at_us,
                 t.duration_us, hex(t.input), hex(t.reference_output), hex(t.item_metadata), hex(t.output),
                 hex(t.output_metadata), t.error, t.fault, hex(t.leaf),
-                json((SELECT json_group_array(json_array(
-                    j.judge, j.status, j.attempts, j.started_at_us, j.duration_us, j.score, hex(j.rationale),
-                    iif(j.cost_usd IS NULL, NULL, format('%!.17g', j.cost_usd)), j.error) ORDER BY j.position)
-                 FROM judgments j
-                 WHERE j.run = t.run AND j.row = t.row AND j.repeat = t.repeat AND j.revision = t.revision))))
+                t.judgments))
              FROM (SELECT * FROM traces
                    WHERE run = (SELECT id FROM runs WHERE run_id = ?1) AND row >= ?2
                          AND (row, repeat, revision) > (?2, ?3, ?4) AND (?5 IS NULL OR status = ?5)",
@@ -32,7 +28,7 @@ macro_rules! page_sql {
 }
 
 /// A page of a run's records. Parameters: run id; row, repeat and revision of the record before the page; status or null;
-/// how many; and for [`ITEM_PAGE`] the item's id. Doubles are written with the 17 digits that give them back exactly.
+/// how many; and for [`ITEM_PAGE`] the item's id.
 pub(crate) const PAGE: &str = page_sql!("");
 /// A page of an item's records.
 pub(crate) const ITEM_PAGE: &str = page_sql!(" AND item_id = ?7");
@@ -42,7 +38,7 @@ pub(crate) type Fault = String;
 
 /// A record as [`PAGE`] packs it.
 #[derive(Deserialize)]
-pub(crate) struct PackedRecord<'p>(
+struct Row<'p>(
     i64,
     i64,
     i64,
@@ -60,53 +56,52 @@ pub(crate) struct PackedRecord<'p>(
     #[serde(borrow)] Option<Cow<'p, str>>,
     #[serde(borrow)] Option<Cow<'p, str>>,
     &'p str,
-    #[serde(borrow)] Vec<PackedJudgment<'p>>,
+    #[serde(borrow)] Cow<'p, str>,
 );
 
-/// A judgment as [`PAGE`] packs it.
-#[derive(Deserialize)]
-struct PackedJudgment<'p>(
-    i64,
-    &'p str,
-    i64,
-    i64,
-    i64,
-    #[serde(borrow)] Option<Cow<'p, str>>,
-    &'p str,
-    Option<&'p str>,
-    #[serde(borrow)] Option<Cow<'p, str>>,
-);
+/// A record that still names its evaluator and judges by their row ids.
+pub(crate) struct PackedRecord<'p> {
+    row: Row<'p>,
+    judgments: Vec<StoredJudgment>,
+}
 
 /// Takes a page apart.
 pub(crate) fn parse(page: &str) -> Result<Vec<PackedRecord<'_>>, Fault> {
-    serde_json::from_str(page).map_err(|_| "a page of records holds a value of an unexpected kind".to_owned())
+    let rows: Vec<Row<'_>> =
+        serde_json::from_str(page).map_err(|_| "a page of records holds a value of an unexpected kind".to_owned())?;
+    rows.into_iter()
+        .map(|row| {
+            let judgments = json(Some(&row.17), "judgments")?;
+            Ok(PackedRecord { row, judgments })
+        })
+        .collect()
 }
 
 impl PackedRecord<'_> {
     /// Row, repeat and revision.
     pub(crate) const fn key(&self) -> [i64; 3] {
-        [self.0, self.1, self.2]
+        [self.row.0, self.row.1, self.row.2]
     }
 
     /// The evaluator's row id.
     pub(crate) const fn evaluator(&self) -> i64 {
-        self.4
+        self.row.4
     }
 
     /// The judges' row ids.
     pub(crate) fn judges(&self) -> impl Iterator<Item = i64> {
-        self.17.iter().map(|judgment| judgment.0)
+        self.judgments.iter().map(StoredJudgment::judge)
     }
 
     /// The record and its leaf. The maps know every evaluator and judge that it names.
     pub(crate) fn unpack(
-        &self,
+        self,
         evaluators: &HashMap<i64, Arc<Identity>>,
         judges: &HashMap<i64, Arc<JudgeIdentity>>,
     ) -> Result<StoredRecord, Fault> {
-        let Self(row, repeat, revision, item_id, evaluator, status, attempts, started_at_us, duration_us, ..) = self;
-        let Self(.., input, reference_output, item_metadata, output, output_metadata, error, fault, leaf, judgments) =
-            self;
+        let Row(row, repeat, revision, item_id, evaluator, status, attempts, started_at_us, duration_us, ..) =
+            &self.row;
+        let Row(.., input, reference_output, item_metadata, output, output_metadata, error, fault, leaf, _) = &self.row;
         let outcome = match *status {
             "ok" => TraceOutcome::Ok {
                 output: digest(output, "output")?.ok_or_else(|| unexpected("output"))?,
@@ -132,30 +127,13 @@ impl PackedRecord<'_> {
                 item_metadata: digest(item_metadata, "item_metadata")?,
                 outcome,
             },
-            judgments: judgments.iter().map(|judgment| judgment.unpack(judges)).collect::<Result<_, Fault>>()?,
+            judgments: self
+                .judgments
+                .into_iter()
+                .map(|judgment| judgment.unpack(judges).ok_or_else(|| unexpected("judgments")))
+                .collect::<Result<_, Fault>>()?,
         };
         Ok(StoredRecord { record, leaf: digest(leaf, "leaf")?.ok_or_else(|| unexpected("leaf"))? })
-    }
-}
-
-impl PackedJudgment<'_> {
-    fn unpack(&self, judges: &HashMap<i64, Arc<JudgeIdentity>>) -> Result<Judgment, Fault> {
-        let Self(judge, status, attempts, started_at_us, duration_us, score, rationale, cost_usd, error) = self;
-        let rationale = digest(rationale, "rationale")?;
-        let cost_usd = cost_usd.map(|cost| cost.parse().map_err(|_| unexpected("cost_usd"))).transpose()?;
-        let result = match *status {
-            "scored" => JudgmentResult::Scored { score: json(score.as_deref(), "score")?, rationale, cost_usd },
-            "unscored" => JudgmentResult::Unscored { rationale, cost_usd },
-            "error" => JudgmentResult::Error { error: json(error.as_deref(), "error")? },
-            _ => return Err(unexpected("status")),
-        };
-        Ok(Judgment {
-            judge: Arc::clone(judges.get(judge).ok_or_else(|| unexpected("judge"))?),
-            attempts: number(*attempts, "attempts")?,
-            started_at_us: *started_at_us,
-            duration_us: number(*duration_us, "duration_us")?,
-            result,
-        })
     }
 }
 

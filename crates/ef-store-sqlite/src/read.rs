@@ -1,11 +1,11 @@
 //! Reading: streams in constant memory.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use ef_model::{
-    BoxStream, Digest, Identity, JudgeIdentity, Payload, RecordFilter, RunId, RunStatus, RunSummary, StoreError,
-    StoredRecord,
+    BoxStream, Identity, JudgeIdentity, RecordFilter, RunId, RunStatus, RunSummary, StoreError, StoredRecord,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::de::DeserializeOwned;
@@ -54,24 +54,6 @@ fn summary(store: &SqliteStore, row: &SqliteRow) -> Result<RunSummary, StoreErro
 
 fn parse<T: DeserializeOwned>(store: &SqliteStore, text: &str, what: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|_| store.damaged(format!("{what} cannot be read")))
-}
-
-pub(crate) async fn payloads(store: &SqliteStore, digests: &[Digest]) -> Result<Vec<Option<Payload>>, StoreError> {
-    let mut payloads = Vec::with_capacity(digests.len());
-    let mut connection = store.readers.acquire().await.map_err(|error| store.failed(&error))?;
-    for digest in digests {
-        let content: Option<String> = sqlx::query_scalar("SELECT content FROM payloads WHERE sha256 = ?")
-            .bind(digest.as_bytes().to_vec())
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(|error| store.failed(&error))?;
-        let payload = content.map(Payload::from_checked);
-        if payload.as_ref().is_some_and(|payload| payload.digest() != *digest) {
-            return Err(store.damaged(format!("the payload {digest} has other content than its digest says")));
-        }
-        payloads.push(payload);
-    }
-    Ok(payloads)
 }
 
 /// Records that are read at once.
@@ -162,13 +144,14 @@ struct Identities {
 impl Identities {
     /// Makes sure that those which a record names are known.
     async fn learn(&mut self, store: &SqliteStore, record: &PackedRecord<'_>) -> Result<(), StoreError> {
-        let evaluator = record.evaluator();
-        if !self.evaluators.contains_key(&evaluator) {
-            self.evaluators.insert(evaluator, Arc::new(component(store, evaluator).await?));
+        if let Entry::Vacant(unknown) = self.evaluators.entry(record.evaluator()) {
+            let identity = component(store, *unknown.key()).await?;
+            unknown.insert(Arc::new(identity));
         }
         for judge in record.judges() {
-            if !self.judges.contains_key(&judge) {
-                self.judges.insert(judge, Arc::new(component(store, judge).await?));
+            if let Entry::Vacant(unknown) = self.judges.entry(judge) {
+                let identity = component(store, *unknown.key()).await?;
+                unknown.insert(Arc::new(identity));
             }
         }
         Ok(())

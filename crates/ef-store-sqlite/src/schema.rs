@@ -9,8 +9,9 @@ pub(crate) const APPLICATION_ID: i64 = 0x4546_6162;
 /// The script that leads from each version to the next. They are run in one transaction.
 pub(crate) const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [VERSION_1];
 
-/// Digests are blobs of 32 bytes, times are µs since 1970-01-01 UTC, durations are µs, `score`, `error` and `fault` are
-/// JSON. A record is one row of `traces` and its rows of `judgments`; payloads are found by their digests.
+/// Digests are blobs of 32 bytes, times are µs since 1970-01-01 UTC, durations are µs; `error`, `fault` and `judgments`
+/// are JSON. A record is one row of `traces`, so that it is there whole or not at all; payloads are found by their
+/// digests. The view `judgments` is for people who query the file.
 const VERSION_1: &str = "
 CREATE TABLE runs (
     id            INTEGER PRIMARY KEY,
@@ -28,9 +29,22 @@ CREATE TABLE components (
 ) STRICT;
 
 CREATE TABLE payloads (
-    sha256  BLOB NOT NULL UNIQUE CHECK (length(sha256) = 32),
+    id      INTEGER PRIMARY KEY,
+    sha256  BLOB NOT NULL CHECK (length(sha256) = 32),
     content TEXT NOT NULL
 ) STRICT;
+
+CREATE TABLE payload_keys (
+    key INTEGER NOT NULL,
+    id  INTEGER NOT NULL REFERENCES payloads,
+    PRIMARY KEY (key, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE fresh_payload_keys (
+    key INTEGER NOT NULL,
+    id  INTEGER NOT NULL REFERENCES payloads,
+    PRIMARY KEY (key, id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE traces (
     run              INTEGER NOT NULL REFERENCES runs,
@@ -50,28 +64,27 @@ CREATE TABLE traces (
     output_metadata  BLOB,
     error            TEXT,
     fault            TEXT,
+    judgments        TEXT    NOT NULL,
     leaf             BLOB    NOT NULL CHECK (length(leaf) = 32),
     PRIMARY KEY (run, row, repeat, revision),
     UNIQUE (run, item_id, repeat, revision)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE judgments (
-    run           INTEGER NOT NULL,
-    row           INTEGER NOT NULL,
-    repeat        INTEGER NOT NULL,
-    revision      INTEGER NOT NULL,
-    position      INTEGER NOT NULL,
-    judge         INTEGER NOT NULL REFERENCES components,
-    status        TEXT    NOT NULL CHECK (status IN ('scored', 'unscored', 'error')),
-    attempts      INTEGER NOT NULL,
-    started_at_us INTEGER NOT NULL,
-    duration_us   INTEGER NOT NULL,
-    score         TEXT,
-    rationale     BLOB,
-    cost_usd      REAL,
-    error         TEXT,
-    PRIMARY KEY (run, row, repeat, revision, position)
-) STRICT, WITHOUT ROWID;
+CREATE VIEW judgments AS
+SELECT runs.run_id, t.row, t.repeat, t.revision, t.item_id,
+       c.identity ->> 'name'    AS judge,
+       c.identity ->> 'id'      AS judge_id,
+       c.identity ->> 'version' AS judge_version,
+       j.value ->> 'status'     AS status,
+       j.value -> 'score'       AS score,
+       CASE WHEN json_type(j.value, '$.score') IN ('true', 'false', 'integer', 'real')
+            THEN CAST(j.value ->> 'score' AS REAL) END AS number,
+       j.value ->> 'cost_usd'   AS cost_usd,
+       j.value ->> 'attempts'   AS attempts,
+       j.value ->> 'duration_us' AS duration_us,
+       j.value -> 'error'       AS error
+FROM traces t JOIN runs ON runs.id = t.run, json_each(t.judgments) j
+     JOIN components c ON c.id = j.value ->> 'judge';
 ";
 
 /// Sets what a new file is recognised by; part of the migrating transaction.

@@ -10,7 +10,8 @@ use ef_model::{
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tokio::sync::Mutex;
 
-use crate::{fault, open, read, write};
+use crate::statements::Insert;
+use crate::{fault, open, payloads, read, trace_row, write};
 
 /// A trace store in one SQLite file, in WAL mode with `synchronous=FULL`: what [`TraceStore::append`] returned from
 /// survives a power loss, and readers never wait for the writer.
@@ -21,7 +22,8 @@ pub struct SqliteStore {
     pub(crate) readers: SqlitePool,
     /// Row ids of the components that are stored already, by the digests of their identities.
     pub(crate) components: Mutex<HashMap<Digest, i64>>,
-    pub(crate) inserts: write::Inserts,
+    pub(crate) payloads: payloads::Statements,
+    pub(crate) insert_traces: Insert,
 }
 
 impl SqliteStore {
@@ -60,7 +62,8 @@ impl SqliteStore {
             writer: pool(1),
             readers: pool(3),
             components: Mutex::default(),
-            inserts: write::Inserts::new(),
+            payloads: payloads::Statements::new(),
+            insert_traces: Insert::new("traces", &trace_row::COLUMNS),
         }
     }
 
@@ -105,6 +108,6 @@ impl TraceStore for SqliteStore {
     }
 
     fn payloads<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<Vec<Option<Payload>>, StoreError>> {
-        Box::pin(read::payloads(self, digests))
+        Box::pin(payloads::get(self, digests))
     }
 }

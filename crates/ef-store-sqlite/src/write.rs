@@ -1,79 +1,15 @@
 //! Writing: one transaction a batch.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use ef_model::{Digest, Payload, RunHead, RunId, RunResult, RunStatus, StoreError, TaskCommit, TaskRecord, canonical};
+use ef_model::{Digest, RunHead, RunId, RunResult, RunStatus, StoreError, TaskCommit, TaskRecord, canonical};
 use serde::Serialize;
-use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments};
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{Row, SqliteConnection};
 
-use crate::record_rows::{JUDGMENT_COLUMNS, JudgmentRow, TRACE_COLUMNS, TraceRow};
+use crate::payloads;
 use crate::store::SqliteStore;
-
-type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
-
-/// How many rows one statement inserts: the largest that fits is taken. Each is prepared once a connection.
-const ROWS: [usize; 3] = [64, 8, 1];
-
-/// The statements that insert many rows at once.
-#[derive(Debug)]
-pub(crate) struct Inserts {
-    payloads: Insert,
-    traces: Insert,
-    judgments: Insert,
-}
-
-impl Inserts {
-    pub(crate) fn new() -> Self {
-        Self {
-            payloads: Insert::new("payloads", &["sha256", "content"]),
-            traces: Insert::new("traces", &TRACE_COLUMNS),
-            judgments: Insert::new("judgments", &JUDGMENT_COLUMNS),
-        }
-    }
-}
-
-/// One `INSERT`, for each of [`ROWS`].
-#[derive(Debug)]
-struct Insert {
-    sql: [Arc<str>; ROWS.len()],
-}
-
-impl Insert {
-    /// `OR IGNORE` instead of a conflict clause: a statement that cannot be aborted half-way needs no journal of its own.
-    /// Whoever needs all rows to be new compares their number with what was inserted.
-    fn new(table: &str, columns: &[&str]) -> Self {
-        let row = format!("({})", vec!["?"; columns.len()].join(","));
-        let columns = columns.join(", ");
-        let sql = ROWS.map(|rows| {
-            let values = vec![row.as_str(); rows].join(",");
-            format!("INSERT OR IGNORE INTO {table} ({columns}) VALUES {values}").into()
-        });
-        Self { sql }
-    }
-
-    /// Inserts all rows and returns how many were new.
-    async fn run<T>(
-        &self,
-        connection: &mut SqliteConnection,
-        mut rows: &[T],
-        bind: impl for<'q> Fn(Statement<'q>, &T) -> Statement<'q>,
-    ) -> Result<u64, sqlx::Error> {
-        let mut inserted = 0;
-        for (sql, size) in self.sql.iter().zip(ROWS) {
-            while rows.len() >= size {
-                let (chunk, rest) = rows.split_at(size);
-                let statement = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
-                let statement = chunk.iter().fold(statement, &bind);
-                inserted += statement.execute(&mut *connection).await?.rows_affected();
-                rows = rest;
-            }
-        }
-        Ok(inserted)
-    }
-}
+use crate::trace_row::TraceRow;
 
 pub(crate) async fn begin(store: &SqliteStore, head: &RunHead) -> Result<(), StoreError> {
     let inserted = sqlx::query(
@@ -122,27 +58,17 @@ pub(crate) async fn append(store: &SqliteStore, run: &RunId, batch: &[TaskCommit
     let run_row = open_run(store, connection, run).await?;
     let components = Components::of_batch(store, connection, batch).await?;
 
-    let payloads = distinct_payloads(batch);
-    let insert = store.inserts.payloads.run(connection, &payloads, |statement, payload| {
-        statement.bind(payload.digest().as_bytes().to_vec()).bind(payload.expose_shared())
-    });
-    insert.await.map_err(failed)?;
-
-    let traces: Vec<_> = batch.iter().map(|commit| TraceRow::new(run_row, commit, |id| components.id(id))).collect();
-    let inserted = store.inserts.traces.run(connection, &traces, |s, row| row.bind(s)).await.map_err(failed)?;
-    let all_new = inserted == traces.len() as u64;
-    if !all_new {
+    payloads::insert(store, connection, batch).await.map_err(failed)?;
+    let rows: Vec<_> = batch
+        .iter()
+        .map(|commit| TraceRow::new(run_row, commit, |id| components.id(id), |id| components.id(id)))
+        .collect();
+    let inserted =
+        store.insert_traces.run(connection, &rows, |statement, row| row.bind(statement)).await.map_err(failed)?;
+    if inserted < rows.len() as u64 {
         check_known(store, connection, run_row, batch).await?;
     }
 
-    let judgments: Vec<_> = batch
-        .iter()
-        .flat_map(|commit| JudgmentRow::of_record(run_row, commit.record(), |id| components.id(id)))
-        .collect();
-    let inserted = store.inserts.judgments.run(connection, &judgments, |s, row| row.bind(s)).await.map_err(failed)?;
-    if all_new && inserted != judgments.len() as u64 {
-        return Err(store.damaged("it holds judgments of records that it does not hold"));
-    }
     transaction.commit().await.map_err(failed)?;
     components.remember(store).await;
     Ok(())
@@ -199,15 +125,6 @@ fn conflict(record: &TaskRecord, existing_row: i64) -> StoreError {
         row: record.row,
         existing_row: u64::try_from(existing_row).unwrap_or(0),
     }
-}
-
-/// The batch's payloads, each once, in the order of their digests: neighbours in the index are inserted together.
-fn distinct_payloads(batch: &[TaskCommit]) -> Vec<&Payload> {
-    let mut seen = HashSet::new();
-    let mut payloads: Vec<_> =
-        batch.iter().flat_map(TaskCommit::payloads).filter(|payload| seen.insert(payload.digest())).collect();
-    payloads.sort_unstable_by_key(|payload| payload.digest());
-    payloads
 }
 
 /// The row ids of a batch's evaluators and judges.

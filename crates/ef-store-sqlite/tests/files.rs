@@ -154,7 +154,9 @@ async fn a_record_that_cannot_be_understood_is_damage_and_names_its_column_witho
     let (_folder, path) = folder();
     store_with_records(&path, "run", 1..3).await.close().await;
     rusqlite::Connection::open(&path)
-        .and_then(|connection| connection.execute("UPDATE judgments SET score = '[\"secret\"]' WHERE row = 2", []))
+        .and_then(|connection| {
+            connection.execute("UPDATE traces SET judgments = '[{\"judge\": \"secret\"}]' WHERE row = 2", [])
+        })
         .expect("changed");
     let store = SqliteStore::open(&path).await.expect("a store");
     let run = RunId::new("run").expect("an id");
@@ -162,5 +164,17 @@ async fn a_record_that_cannot_be_understood_is_damage_and_names_its_column_witho
     let error = read.expect_err("damaged");
     assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
     let message = error.to_string();
-    assert!(message.contains("column score") && !message.contains("secret"), "{message}");
+    assert!(message.contains("column judgments") && !message.contains("secret"), "{message}");
+}
+
+#[tokio::test]
+async fn judgments_can_be_queried_with_any_sqlite_client() {
+    let (_folder, path) = folder();
+    store_with_records(&path, "run", 1..11).await.close().await;
+    let connection = rusqlite::Connection::open(&path).expect("a database");
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let found: (i64, f64, String) = connection
+        .query_row("SELECT count(*), avg(number), min(judge) FROM judgments WHERE run_id = 'run'", [], row)
+        .expect("the view");
+    assert_eq!(found, (10, 1.5, "judge".to_owned()));
 }

@@ -5,7 +5,9 @@ use clap_complete::Shell;
 use crate::failure::Failure;
 use crate::{Exit, output};
 
-/// Prints a completion script for a shell. For bash: `ef completions bash > ~/.local/share/bash-completion/completions/ef`
+/// Print a completion script for a shell
+///
+/// For bash: `ef completions bash > ~/.local/share/bash-completion/completions/ef`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The shell

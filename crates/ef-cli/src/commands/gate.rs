@@ -7,6 +7,8 @@ use crate::failure::Failure;
 use crate::output::{self, Format};
 use crate::{Exit, run_ref, stores};
 
+/// Turn a metric into a verdict for continuous integration
+///
 /// Passes (exit 0) when a metric of a run is good enough, fails (exit 1) when it is not, and says so (exit 7) when it
 /// cannot conclude: there is no data, the run is not whole, or more than 5 % of the judgments are errors or unscored.
 #[derive(Debug, clap::Args)]

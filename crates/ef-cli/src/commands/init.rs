@@ -4,9 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::{Exit, output};
 
+/// Make a small project that runs as it is
+///
 /// Makes a small project that runs as it is: a spec, a dataset with recorded answers, and the JSON Schema with which an
 /// editor completes and checks the spec. Nothing that is there is overwritten.
 #[derive(Debug, clap::Args)]
@@ -48,5 +50,5 @@ pub(crate) fn execute(args: &Args) -> Result<Exit, Failure> {
 }
 
 fn refused(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::usage(format!("{} cannot be made: {}", path.display(), error.kind()))
+    Failure::usage(format!("{} cannot be made: {}", path.display(), failure::reason(error)))
 }

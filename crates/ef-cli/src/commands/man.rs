@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::{Exit, output};
 
-/// Prints the manual page of ef, or writes those of all commands to a folder.
+/// Print the manual page, or write all of them
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Write the pages of all commands here
@@ -18,14 +18,19 @@ pub(crate) fn execute(args: &Args) -> Result<Exit, Failure> {
         None => {
             let mut page = Vec::new();
             let rendered = clap_mangen::Man::new(crate::command()).render(&mut page);
-            rendered.map_err(|error| Failure::usage(format!("the page cannot be made: {}", error.kind())))?;
+            rendered
+                .map_err(|error| Failure::usage(format!("the page cannot be made: {}", failure::reason(&error))))?;
             output::print(&String::from_utf8_lossy(&page))?;
         }
         Some(folder) => {
             let written =
                 std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(crate::command(), folder));
             written.map_err(|error| {
-                Failure::usage(format!("the pages cannot be written to {}: {}", folder.display(), error.kind()))
+                Failure::usage(format!(
+                    "the pages cannot be written to {}: {}",
+                    folder.display(),
+                    failure::reason(&error)
+                ))
             })?;
             output::say(&format!("wrote the manual pages to {}", folder.display()));
         }

@@ -4,9 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::{Exit, compose, output};
 
+/// Bring a spec to another schema version
+///
 /// Writes a spec in another schema version to a new file. The spec itself is left as it is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -29,7 +31,7 @@ pub(crate) fn execute(args: &Args) -> Result<Exit, Failure> {
         .open(&args.output)
         .and_then(|mut file| file.write_all(migrated.as_bytes()));
     written.map_err(|error| {
-        let message = format!("{} cannot be written: {}", args.output.display(), error.kind());
+        let message = format!("{} cannot be written: {}", args.output.display(), failure::reason(&error));
         Failure::usage(message).hint("name a file that is not there yet with --output")
     })?;
     output::say(&format!("wrote {} in schema version {}", args.output.display(), args.to));

@@ -31,12 +31,15 @@ pub(crate) fn execute(command: cli::Command) -> Result<Exit, Failure> {
     }
 }
 
-fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+fn block_on(command: impl Future<Output = Result<Exit, Failure>> + Send + 'static) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::usage(format!("the threads that ef needs cannot be started: {}", error.kind())))?;
-    let ended = runtime.block_on(command);
+    // On a worker thread, what the command starts need not be handed over to one.
+    let ended = runtime
+        .block_on(runtime.spawn(command))
+        .unwrap_or_else(|_panic| Err(Failure::usage("ef cannot go on: a defect, told above")));
     // A dataset on a pipe may block its reader for ever.
     runtime.shutdown_background();
     ended

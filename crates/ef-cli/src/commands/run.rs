@@ -15,6 +15,8 @@ use crate::failure::{self, Failure};
 use crate::output::{self, Format};
 use crate::{Exit, artifact, progress, signals, stores};
 
+/// Run an evaluation
+///
 /// Runs the evaluator of a spec over a dataset, has its outputs judged, keeps every trace and judgment in the trace
 /// store, and prints the metrics. The result is also written to OUTPUT/RUN_ID.json.
 #[derive(Debug, clap::Args)]
@@ -65,10 +67,13 @@ pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
     let components = compose::components(&loaded, &compose::registry()?, &environment).await?;
     override_spec(&mut loaded.spec, &args);
     let spec = loaded.spec;
-    artifact::check(&args.output)?;
-    let dataset = open_dataset(&args, &spec)?;
     let uri = args.store.store.as_deref().unwrap_or(&spec.runtime.trace_store);
+    // What can be refused is refused before anything is made.
+    stores::path_of(uri)?;
+    let dataset = open_dataset(&args, &spec)?;
+    artifact::check(&args.output)?;
     let store = Arc::new(stores::open_or_create(uri).await?);
+    let store_argument = stores::argument(uri);
 
     let head = head(&args, &spec, &dataset, &components);
     let total = spec.runtime.max_items.map(|items| items * u64::from(spec.runtime.repeats));
@@ -82,7 +87,7 @@ pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
     // The events end with the run.
     let _ = showing.await;
     store.close().await;
-    conclude(&args, uri_argument(&args), ended)
+    conclude(&args, &store_argument, ended)
 }
 
 /// What the command line says counts over what the spec says, and is recorded as part of it.
@@ -128,16 +133,13 @@ fn head(args: &Args, spec: &EvalSpec, dataset: &Dataset, components: &Components
     }
 }
 
-/// What the next command needs to find the same store.
-fn uri_argument(args: &Args) -> String {
-    args.store.store.as_ref().map_or_else(String::new, |uri| format!(" --store {uri}"))
-}
-
-fn conclude(args: &Args, store: String, ended: Result<RunResult, RunError>) -> Result<Exit, Failure> {
+fn conclude(args: &Args, store: &str, ended: Result<RunResult, RunError>) -> Result<Exit, Failure> {
     match ended {
         Ok(result) => {
-            let path = artifact::write(&args.output, &result)?;
+            let written = artifact::write(&args.output, &result);
+            // The result is shown even where it cannot be kept as a file.
             print(args, &result)?;
+            let path = written?;
             if args.format == Format::Text {
                 let run_id = &result.head.run_id;
                 output::say(&format!("result  {}", path.display()));

@@ -6,6 +6,8 @@ use crate::failure::Failure;
 use crate::output::{self, Format};
 use crate::{Exit, stores};
 
+/// List runs
+///
 /// Lists the runs of a trace store, the latest begun first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

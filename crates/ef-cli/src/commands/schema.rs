@@ -6,7 +6,9 @@ use crate::Exit;
 use crate::failure::Failure;
 use crate::output;
 
-/// Prints the JSON Schema (2020-12) of a spec, of a dataset row, or of a run's result.
+/// Print the JSON Schema of a spec, of a dataset row, or of a result
+///
+/// The schemas are of draft 2020-12.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Of what

@@ -15,6 +15,8 @@ use crate::failure::Failure;
 use crate::output::{self, Format};
 use crate::{Exit, run_ref, stores};
 
+/// Show a run: its summary, a metric, its traces, or one item
+///
 /// Shows a run: its summary, one metric in full, its traces a line each, or everything about one item. Payloads are
 /// shown only with --payloads.
 #[derive(Debug, clap::Args)]
@@ -114,7 +116,9 @@ async fn records(args: &Args, store: &dyn TraceStore, run: &RunSummary) -> Resul
             Format::Text if in_lines => lines.line(&stored),
             Format::Text => ef_report::record_detail(&stored, payloads.as_ref(), style),
         };
-        output::print(&text)?;
+        if !output::print_part(&text)? {
+            break;
+        }
     }
     match &args.item {
         Some(item) if found == 0 => {

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::{Exit, output, stores};
 
-/// Looks after trace stores.
+/// Look after trace stores
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -12,11 +12,12 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Make a trace store where there is none, and check the one that is there
     Init(Init),
 }
 
-/// Makes a trace store where there is none, and checks the schema version of the one that is there.
+/// Make a trace store where there is none, and check the one that is there
+///
+/// Of a store that is there the schema version is checked; nothing in it is changed.
 #[derive(Debug, clap::Args)]
 struct Init {
     #[command(flatten)]
