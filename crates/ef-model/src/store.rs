@@ -1,5 +1,7 @@
 //! Where records are kept.
 
+use std::sync::Arc;
+
 use crate::{
     BoxFuture, BoxStream, Digest, ItemId, Payload, RunHead, RunId, RunResult, RunStatus, TaskCommit, TaskRecord,
     TraceStatus,
@@ -17,13 +19,14 @@ pub trait TraceStore: Send + Sync {
     /// [`StoreError::RunExists`] when there is a run of that id.
     fn begin<'a>(&'a self, head: &'a RunHead) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Adds records in one transaction. Adding a record that is there already, with the same leaf, does nothing.
+    /// Adds records in one transaction. Adding a record that is there already, with the same leaf, does nothing. The batch
+    /// is shared, so that a store may work on parts of it at the same time.
     ///
     /// # Errors
     ///
     /// [`StoreError::Conflict`] when an item id is there from another row, or the same record with another content;
     /// [`StoreError::RunClosed`] when the run is completed. Nothing of the batch is added then.
-    fn append<'a>(&'a self, run: &'a RunId, batch: &'a [TaskCommit]) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn append<'a>(&'a self, run: &'a RunId, batch: Arc<[TaskCommit]>) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Ends a run with its result. A completed run takes no more.
     ///

@@ -44,7 +44,7 @@ impl Writer {
             }
             let room = Room::of(&batch);
             let (durable, failure) = self.append(batch).await;
-            for commit in &durable {
+            for commit in durable.iter() {
                 counts.add(commit.record());
                 cost_usd += commit.record().judgments.iter().filter_map(|j| j.result.cost_usd()).sum::<f64>();
             }
@@ -67,20 +67,24 @@ impl Writer {
     }
 
     /// Appends a batch. Returns what is durable: all of it, or all but the records that are in conflict, or nothing.
-    async fn append(&self, mut batch: Vec<TaskCommit>) -> (Vec<TaskCommit>, Option<StoreError>) {
+    async fn append(&self, batch: Vec<TaskCommit>) -> (Arc<[TaskCommit]>, Option<StoreError>) {
         let mut refusal = None;
+        let mut batch: Arc<[TaskCommit]> = batch.into();
         loop {
-            match self.store.append(&self.run_id, &batch).await {
+            match self.store.append(&self.run_id, Arc::clone(&batch)).await {
                 Ok(()) => return (batch, refusal),
                 Err(StoreError::Conflict { item_id, row, existing_row }) => {
-                    let before = batch.len();
-                    batch.retain(|commit| commit.record().item_id != item_id || commit.record().row != row);
+                    let accepted =
+                        |commit: &&TaskCommit| commit.record().item_id != item_id || commit.record().row != row;
+                    let others: Arc<[TaskCommit]> = batch.iter().filter(accepted).cloned().collect();
+                    let in_vain = others.len() == batch.len();
                     refusal.get_or_insert(StoreError::Conflict { item_id, row, existing_row });
-                    if batch.len() == before {
-                        return (Vec::new(), refusal);
+                    if in_vain {
+                        return (Arc::default(), refusal);
                     }
+                    batch = others;
                 }
-                Err(error) => return (Vec::new(), Some(error)),
+                Err(error) => return (Arc::default(), Some(error)),
             }
         }
     }

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod fault;
+mod known_keys;
 mod open;
 mod packed_record;
 mod payloads;

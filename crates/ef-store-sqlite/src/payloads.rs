@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 
 use ef_model::{Digest, Payload, StoreError, TaskCommit};
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Arguments, Row, SqliteConnection};
 
 use crate::statements::{Insert, SelectIn};
 use crate::store::SqliteStore;
@@ -44,23 +44,32 @@ pub(crate) async fn insert(
     batch: &[TaskCommit],
 ) -> Result<(), sqlx::Error> {
     let statements = &store.payloads;
+    let mut known_keys = store.known_keys.lock().await;
+    known_keys.refresh(&mut *connection).await?;
     let distinct = distinct(batch);
     let keys: Vec<i64> = distinct.iter().map(|payload| key(payload.digest())).collect();
+    let uncertain: Vec<i64> = keys.iter().copied().filter(|key| known_keys.may_have(*key)).collect();
     let mut known = HashSet::new();
-    for row in statements.find.run(connection, &keys).await? {
+    for row in statements.find.run(connection, &uncertain).await? {
         known.insert(row.get::<Vec<u8>, _>(0));
     }
+    // What is rolled back leaves its keys in the filter, where they do no harm.
+    keys.iter().for_each(|key| known_keys.add(*key));
+    drop(known_keys);
     let last: Option<i64> = sqlx::query_scalar("SELECT max(id) FROM payloads").fetch_one(&mut *connection).await?;
     let unknown = distinct.into_iter().filter(|payload| !known.contains(payload.digest().as_bytes().as_slice()));
     let new: Vec<(i64, &Payload)> = (last.unwrap_or(0) + 1..).zip(unknown).collect();
-    let insert = statements.insert.run(connection, &new, |statement, (id, payload)| {
-        statement.bind(*id).bind(payload.digest().as_bytes().to_vec()).bind(payload.expose_shared())
+    let rows = Insert::prepare(&new, |arguments, (id, payload)| {
+        arguments.add(id)?;
+        arguments.add(payload.digest().as_bytes().to_vec())?;
+        arguments.add(payload.expose_shared())
     });
-    insert.await?;
-    let insert_keys = statements
-        .insert_keys
-        .run(connection, &new, |statement, (id, payload)| statement.bind(key(payload.digest())).bind(*id));
-    insert_keys.await?;
+    statements.insert.run(connection, rows).await?;
+    let rows = Insert::prepare(&new, |arguments, (id, payload)| {
+        arguments.add(key(payload.digest()))?;
+        arguments.add(id)
+    });
+    statements.insert_keys.run(connection, rows).await?;
     merge_tiers(connection).await
 }
 

@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, SqliteConnection};
-
-/// A statement that is being bound.
-pub(crate) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 /// How many rows or keys one statement takes: the largest that fits is taken.
 const SIZES: [usize; 4] = [256, 32, 4, 1];
@@ -31,25 +28,43 @@ impl Insert {
         Self { sql }
     }
 
-    /// Inserts all rows and returns how many were new.
-    pub(crate) async fn run<T>(
-        &self,
-        connection: &mut SqliteConnection,
+    /// The arguments for these rows, a chunk a statement.
+    pub(crate) fn prepare<T>(
         mut rows: &[T],
-        bind: impl for<'q> Fn(Statement<'q>, &T) -> Statement<'q>,
-    ) -> Result<u64, sqlx::Error> {
-        let mut inserted = 0;
-        for (sql, size) in self.sql.iter().zip(SIZES) {
+        add: impl Fn(&mut SqliteArguments, &T) -> Result<(), BoxDynError>,
+    ) -> Vec<Chunk> {
+        let mut chunks = Vec::new();
+        for (statement, size) in SIZES.into_iter().enumerate() {
             while rows.len() >= size {
                 let (chunk, rest) = rows.split_at(size);
-                let statement = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
-                let statement = chunk.iter().fold(statement, &bind);
-                inserted += statement.execute(&mut *connection).await?.rows_affected();
+                let mut arguments = SqliteArguments::default();
+                for row in chunk {
+                    add(&mut arguments, row).expect("texts, blobs and numbers are encoded without fail");
+                }
+                chunks.push(Chunk { statement, arguments });
                 rows = rest;
             }
         }
+        chunks
+    }
+
+    /// Inserts what was prepared and returns how many rows were new.
+    pub(crate) async fn run(&self, connection: &mut SqliteConnection, chunks: Vec<Chunk>) -> Result<u64, sqlx::Error> {
+        let mut inserted = 0;
+        for Chunk { statement, arguments } in chunks {
+            let statement = sqlx::query_with(AssertSqlSafe(Arc::clone(&self.sql[statement])), arguments);
+            inserted += statement.execute(&mut *connection).await?.rows_affected();
+        }
         Ok(inserted)
     }
+}
+
+/// The arguments of one statement.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    /// Which of the sizes it has.
+    statement: usize,
+    arguments: SqliteArguments,
 }
 
 /// A `SELECT` by many keys.

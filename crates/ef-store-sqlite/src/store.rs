@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ef_model::{
     BoxFuture, BoxStream, Digest, Payload, RecordFilter, RunHead, RunId, RunResult, RunSummary, StoreError,
@@ -10,6 +11,7 @@ use ef_model::{
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tokio::sync::Mutex;
 
+use crate::known_keys::KnownKeys;
 use crate::statements::Insert;
 use crate::{fault, open, payloads, read, trace_row, write};
 
@@ -22,6 +24,7 @@ pub struct SqliteStore {
     pub(crate) readers: SqlitePool,
     /// Row ids of the components that are stored already, by the digests of their identities.
     pub(crate) components: Mutex<HashMap<Digest, i64>>,
+    pub(crate) known_keys: Mutex<KnownKeys>,
     pub(crate) payloads: payloads::Statements,
     pub(crate) insert_traces: Insert,
 }
@@ -62,6 +65,7 @@ impl SqliteStore {
             writer: pool(1),
             readers: pool(3),
             components: Mutex::default(),
+            known_keys: Mutex::default(),
             payloads: payloads::Statements::new(),
             insert_traces: Insert::new("traces", &trace_row::COLUMNS),
         }
@@ -87,7 +91,7 @@ impl TraceStore for SqliteStore {
         Box::pin(write::begin(self, head))
     }
 
-    fn append<'a>(&'a self, run: &'a RunId, batch: &'a [TaskCommit]) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn append<'a>(&'a self, run: &'a RunId, batch: Arc<[TaskCommit]>) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(write::append(self, run, batch))
     }
 

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use ef_model::{Digest, Identity, JudgeIdentity, TaskCommit, TaskRecord, TraceOutcome};
 
-use crate::statements::Statement;
+use sqlx::Arguments;
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::SqliteArguments;
+
 use crate::stored_judgment;
 use crate::write::{integer, json};
 
-/// The columns of `traces`, in the order in which [`TraceRow::bind`] binds them.
+/// The columns of `traces`, in the order in which [`TraceRow::add_to`] adds their values.
 pub(crate) const COLUMNS: [&str; 19] = [
     "run",
     "row",
@@ -31,7 +34,7 @@ pub(crate) const COLUMNS: [&str; 19] = [
     "leaf",
 ];
 
-/// One row of `traces`, ready to be bound.
+/// One row of `traces`.
 pub(crate) struct TraceRow<'r> {
     run: i64,
     evaluator: i64,
@@ -58,7 +61,8 @@ impl<'r> TraceRow<'r> {
         }
     }
 
-    pub(crate) fn bind<'q>(&self, statement: Statement<'q>) -> Statement<'q> {
+    /// Adds the columns' values.
+    pub(crate) fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         let Self { record, .. } = self;
         let trace = &record.trace;
         let (output, output_metadata, error, fault) = match &trace.outcome {
@@ -66,26 +70,23 @@ impl<'r> TraceRow<'r> {
             TraceOutcome::Timeout { error } | TraceOutcome::Error { error } => (None, None, Some(json(error)), None),
             TraceOutcome::Skipped { fault } => (None, None, None, Some(json(fault))),
         };
-        statement
-            .bind(self.run)
-            .bind(integer(record.row))
-            .bind(i64::from(record.repeat))
-            .bind(i64::from(record.revision))
-            .bind(record.item_id.as_str().to_owned())
-            .bind(self.evaluator)
-            .bind(trace.status().as_str())
-            .bind(i64::from(trace.attempts))
-            .bind(trace.started_at_us)
-            .bind(integer(trace.duration_us))
-            .bind(trace.input.map(blob))
-            .bind(trace.reference_output.map(blob))
-            .bind(trace.item_metadata.map(blob))
-            .bind(output.map(blob))
-            .bind(output_metadata.map(blob))
-            .bind(error)
-            .bind(fault)
-            .bind(self.judgments.clone())
-            .bind(blob(self.leaf))
+        arguments.add(self.run)?;
+        arguments.add(integer(record.row))?;
+        arguments.add(i64::from(record.repeat))?;
+        arguments.add(i64::from(record.revision))?;
+        arguments.add(record.item_id.as_str())?;
+        arguments.add(self.evaluator)?;
+        arguments.add(trace.status().as_str())?;
+        arguments.add(i64::from(trace.attempts))?;
+        arguments.add(trace.started_at_us)?;
+        arguments.add(integer(trace.duration_us))?;
+        for digest in [trace.input, trace.reference_output, trace.item_metadata, output, output_metadata] {
+            arguments.add(digest.map(blob))?;
+        }
+        arguments.add(error)?;
+        arguments.add(fault)?;
+        arguments.add(&self.judgments)?;
+        arguments.add(blob(self.leaf))
     }
 }
 

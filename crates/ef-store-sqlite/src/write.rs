@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use ef_model::{Digest, RunHead, RunId, RunResult, RunStatus, StoreError, TaskCommit, TaskRecord, canonical};
 use serde::Serialize;
+use sqlx::sqlite::SqliteArguments;
 use sqlx::{Row, SqliteConnection};
 
 use crate::payloads;
+use crate::statements::{Chunk, Insert};
 use crate::store::SqliteStore;
 use crate::trace_row::TraceRow;
 
@@ -48,7 +50,7 @@ pub(crate) async fn finish(store: &SqliteStore, result: &RunResult) -> Result<()
     Err(if known.is_some() { StoreError::RunClosed(run.clone()) } else { StoreError::RunNotFound(run.clone()) })
 }
 
-pub(crate) async fn append(store: &SqliteStore, run: &RunId, batch: &[TaskCommit]) -> Result<(), StoreError> {
+pub(crate) async fn append(store: &SqliteStore, run: &RunId, batch: Arc<[TaskCommit]>) -> Result<(), StoreError> {
     if batch.is_empty() {
         return Ok(());
     }
@@ -56,22 +58,26 @@ pub(crate) async fn append(store: &SqliteStore, run: &RunId, batch: &[TaskCommit
     let mut transaction = store.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let connection = &mut *transaction;
     let run_row = open_run(store, connection, run).await?;
-    let components = Components::of_batch(store, connection, batch).await?;
-
-    payloads::insert(store, connection, batch).await.map_err(failed)?;
-    let rows: Vec<_> = batch
-        .iter()
-        .map(|commit| TraceRow::new(run_row, commit, |id| components.id(id), |id| components.id(id)))
-        .collect();
-    let inserted =
-        store.insert_traces.run(connection, &rows, |statement, row| row.bind(statement)).await.map_err(failed)?;
-    if inserted < rows.len() as u64 {
-        check_known(store, connection, run_row, batch).await?;
+    let components = Arc::new(Components::of_batch(store, connection, &batch).await?);
+    // The rows of the traces are put together while the payloads are inserted.
+    let prepared = tokio::spawn(prepare_traces(run_row, Arc::clone(&batch), Arc::clone(&components)));
+    payloads::insert(store, connection, &batch).await.map_err(failed)?;
+    let prepared = prepared.await.expect("putting rows together does not panic");
+    let inserted = store.insert_traces.run(connection, prepared).await.map_err(failed)?;
+    if inserted < batch.len() as u64 {
+        check_known(store, connection, run_row, &batch).await?;
     }
-
     transaction.commit().await.map_err(failed)?;
     components.remember(store).await;
     Ok(())
+}
+
+/// The arguments of the statements that insert a batch's traces.
+async fn prepare_traces(run: i64, batch: Arc<[TaskCommit]>, components: Arc<Components>) -> Vec<Chunk> {
+    let arguments = |arguments: &mut SqliteArguments, commit: &TaskCommit| {
+        TraceRow::new(run, commit, |id| components.id(id), |id| components.id(id)).add_to(arguments)
+    };
+    Insert::prepare(&batch, arguments)
 }
 
 /// The run's row id, if it takes records.
@@ -179,9 +185,9 @@ impl Components {
     }
 
     /// Called after the commit: what a rolled-back transaction inserted is not there.
-    async fn remember(self, store: &SqliteStore) {
+    async fn remember(&self, store: &SqliteStore) {
         if !self.new.is_empty() {
-            store.components.lock().await.extend(self.new);
+            store.components.lock().await.extend(self.new.iter().copied());
         }
     }
 }

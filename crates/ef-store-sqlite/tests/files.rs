@@ -19,7 +19,7 @@ async fn store_with_records(path: &Path, run: &str, rows: std::ops::Range<u64>) 
     let head = head(run, 1);
     store.begin(&head).await.expect("begun");
     let batch: Vec<_> = rows.map(commit).collect();
-    store.append(&head.run_id, &batch).await.expect("appended");
+    store.append(&head.run_id, batch.into()).await.expect("appended");
     store
 }
 
@@ -37,6 +37,42 @@ async fn a_payload_is_stored_once_however_many_runs_have_it() {
     assert_eq!(count(&path, "payloads"), 100);
     assert_eq!(count(&path, "traces"), 300);
     assert_eq!(count(&path, "components"), 2, "so is an evaluator's and a judge's identity");
+}
+
+#[tokio::test]
+async fn a_payload_that_another_connection_stored_meanwhile_is_stored_once_too() {
+    let (_folder, path) = folder();
+    let one = store_with_records(&path, "one", 1..51).await;
+    let other = store_with_records(&path, "other", 1..101).await;
+    let run = RunId::new("one").expect("an id");
+    one.append(&run, (51..151).map(commit).collect()).await.expect("appended");
+    one.append(&run, (151..201).map(commit).collect()).await.expect("appended");
+    assert_eq!(count(&path, "payloads"), 200);
+    one.close().await;
+    other.close().await;
+}
+
+#[tokio::test]
+async fn a_payload_is_found_among_very_many() {
+    let (_folder, path) = folder();
+    let store = store_with_records(&path, "run", 1..2).await;
+    let run = RunId::new("run").expect("an id");
+    // More than the small tier of keys holds, so that some are in the large one.
+    for first in (2..80_002).step_by(8_000) {
+        store.append(&run, (first..first + 8_000).map(commit).collect()).await.expect("appended");
+    }
+    for row in [1, 2, 40_000, 65_536, 80_000, 80_001] {
+        let input = ef_testkit::item(row).input;
+        assert_eq!(store.payloads(&[input.digest()]).await.expect("readable"), [Some(input)], "row {row}");
+    }
+    store.append(&run, [commit(80_002)].into()).await.expect("appended");
+    assert_eq!(count(&path, "payloads"), 80_002);
+    assert!(count(&path, "payload_keys") > 0, "the large tier is in use");
+    store.close().await;
+    // Another run of the same dataset, by a process that knows nothing of the first.
+    let again = store_with_records(&path, "again", 60_000..61_000).await;
+    assert_eq!(count(&path, "payloads"), 80_002);
+    again.close().await;
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ pub async fn a_run_begins_once(store: &dyn TraceStore) {
 /// Records go into runs that were begun.
 pub async fn append_needs_an_open_run(store: &dyn TraceStore) {
     let absent = RunId::new("absent").expect("an id");
-    let refused = store.append(&absent, &[commit(1)]).await;
+    let refused = store.append(&absent, [commit(1)].into()).await;
     assert!(matches!(refused, Err(StoreError::RunNotFound(id)) if id == absent));
     let refused = store.finish(&result(&head("absent", 1), RunStatus::Completed)).await;
     assert!(matches!(refused, Err(StoreError::RunNotFound(id)) if id == absent));
@@ -95,9 +95,9 @@ pub async fn records_come_back_whole_and_in_order(store: &dyn TraceStore) {
     let run = begun(store, "whole").await;
     for rows in [[3_u64, 300, 2].as_slice(), &[1], &[250, 4]] {
         let batch: Vec<_> = rows.iter().map(|&row| commit(row)).collect();
-        store.append(&run, &batch).await.expect("appended");
+        store.append(&run, batch.clone().into()).await.expect("appended");
     }
-    store.append(&run, &[]).await.expect("an empty batch is nothing");
+    store.append(&run, Vec::new().into()).await.expect("an empty batch is nothing");
     let stored = all(store, &run).await;
     let expected: Vec<_> =
         [1, 2, 3, 4, 250, 300].map(|row| StoredRecord { record: record(row), leaf: commit(row).leaf() }).into();
@@ -107,9 +107,9 @@ pub async fn records_come_back_whole_and_in_order(store: &dyn TraceStore) {
 /// A batch that is sent again, alone or with new records, adds only what is new.
 pub async fn appending_again_changes_nothing(store: &dyn TraceStore) {
     let run = begun(store, "again").await;
-    store.append(&run, &[commit(1), commit(2)]).await.expect("appended");
-    store.append(&run, &[commit(2), commit(1)]).await.expect("nothing new");
-    store.append(&run, &[commit(2), commit(3), commit(3)]).await.expect("one new");
+    store.append(&run, [commit(1), commit(2)].into()).await.expect("appended");
+    store.append(&run, [commit(2), commit(1)].into()).await.expect("nothing new");
+    store.append(&run, [commit(2), commit(3), commit(3)].into()).await.expect("one new");
     let rows: Vec<_> = all(store, &run).await.iter().map(|stored| stored.record.row).collect();
     assert_eq!(rows, [1, 2, 3]);
     assert_eq!(all(store, &run).await[1].record, record(2));
@@ -118,9 +118,9 @@ pub async fn appending_again_changes_nothing(store: &dyn TraceStore) {
 /// The same item id from another row is refused, both rows are named, and the batch is not there.
 pub async fn an_item_from_two_rows_is_a_conflict_and_nothing_of_its_batch_is_added(store: &dyn TraceStore) {
     let run = begun(store, "rows").await;
-    store.append(&run, &[commit(7)]).await.expect("appended");
+    store.append(&run, [commit(7)].into()).await.expect("appended");
     let impostor = TaskRecord { item_id: record(7).item_id, ..record(9) };
-    let refused = store.append(&run, &[commit(8), without_payloads(impostor)]).await;
+    let refused = store.append(&run, [commit(8), without_payloads(impostor)].into()).await;
     assert!(
         matches!(&refused, Err(StoreError::Conflict { item_id, row: 9, existing_row: 7 }) if *item_id == record(7).item_id),
         "{refused:?}"
@@ -130,17 +130,17 @@ pub async fn an_item_from_two_rows_is_a_conflict_and_nothing_of_its_batch_is_add
 
     let first = TaskRecord { item_id: ItemId::new("twin").expect("an id"), ..record(20) };
     let second = TaskRecord { item_id: first.item_id.clone(), ..record(21) };
-    let refused = store.append(&run, &[without_payloads(first), without_payloads(second)]).await;
+    let refused = store.append(&run, [without_payloads(first), without_payloads(second)].into()).await;
     assert!(matches!(refused, Err(StoreError::Conflict { row: 21, existing_row: 20, .. })), "{refused:?}");
 }
 
 /// A record is never replaced.
 pub async fn another_content_for_the_same_record_is_a_conflict(store: &dyn TraceStore) {
     let run = begun(store, "content").await;
-    store.append(&run, &[commit(1)]).await.expect("appended");
+    store.append(&run, [commit(1)].into()).await.expect("appended");
     let mut changed = record(1);
     changed.trace.duration_us += 1;
-    let refused = store.append(&run, &[without_payloads(changed)]).await;
+    let refused = store.append(&run, [without_payloads(changed)].into()).await;
     assert!(matches!(refused, Err(StoreError::Conflict { row: 1, existing_row: 1, .. })), "{refused:?}");
     assert_eq!(all(store, &run).await[0].record, record(1));
 }
@@ -151,7 +151,7 @@ pub async fn revisions_and_repeats_are_all_kept(store: &dyn TraceStore) {
     let keys = [(1_u64, 0_u32, 0_u32), (1, 0, 1), (1, 1, 0), (2, 0, 0)];
     for (row, repeat, revision) in keys.into_iter().rev() {
         let record = TaskRecord { repeat, revision, ..record(row) };
-        store.append(&run, &[without_payloads(record)]).await.expect("appended");
+        store.append(&run, [without_payloads(record)].into()).await.expect("appended");
     }
     let stored: Vec<_> =
         all(store, &run).await.iter().map(|s| (s.record.row, s.record.repeat, s.record.revision)).collect();
@@ -163,7 +163,7 @@ pub async fn every_kind_of_outcome_survives(store: &dyn TraceStore) {
     let run = begun(store, "outcomes").await;
     let records = outcomes();
     let batch: Vec<_> = records.iter().cloned().map(without_payloads).collect();
-    store.append(&run, &batch).await.expect("appended");
+    store.append(&run, batch.clone().into()).await.expect("appended");
     let stored: Vec<_> = all(store, &run).await.into_iter().map(|stored| stored.record).collect();
     assert_eq!(stored, records);
     for (stored, commit) in all(store, &run).await.iter().zip(&batch) {
@@ -223,7 +223,7 @@ fn outcomes() -> Vec<TaskRecord> {
 pub async fn records_are_filtered(store: &dyn TraceStore) {
     let run = begun(store, "filtered").await;
     let batch: Vec<_> = outcomes().into_iter().map(without_payloads).collect();
-    store.append(&run, &batch).await.expect("appended");
+    store.append(&run, batch.clone().into()).await.expect("appended");
     let mut seen = 0;
     for status in TraceStatus::ALL {
         let stored = filtered(store, &run, &RecordFilter { status: Some(status), item_id: None }).await;
@@ -242,7 +242,7 @@ pub async fn records_are_filtered(store: &dyn TraceStore) {
 pub async fn payloads_are_found_by_digest_and_shared_by_runs(store: &dyn TraceStore) {
     for run in ["first", "second"] {
         let run = begun(store, run).await;
-        store.append(&run, &[commit(1), commit(2)]).await.expect("appended");
+        store.append(&run, [commit(1), commit(2)].into()).await.expect("appended");
     }
     let [one, two] = [1, 2].map(|row| crate::item(row).input);
     let absent = Payload::from_text("never stored").digest();
@@ -269,7 +269,7 @@ pub async fn odd_and_large_payloads_survive_to_the_byte(store: &dyn TraceStore) 
             TaskCommit::new(record, vec![payload.clone()])
         })
         .collect();
-    store.append(&run, &batch).await.expect("appended");
+    store.append(&run, batch.clone().into()).await.expect("appended");
     let digests: Vec<_> = payloads.iter().map(Payload::digest).collect();
     let found = store.payloads(&digests).await.expect("readable");
     for (found, text) in found.iter().zip(&texts) {
@@ -281,12 +281,12 @@ pub async fn odd_and_large_payloads_survive_to_the_byte(store: &dyn TraceStore) 
 /// A completed run is closed for good.
 pub async fn a_completed_run_takes_no_more(store: &dyn TraceStore) {
     let run = begun(store, "completed").await;
-    store.append(&run, &[commit(1)]).await.expect("appended");
+    store.append(&run, [commit(1)].into()).await.expect("appended");
     let completed = result(&head("completed", 1), RunStatus::Completed);
     store.finish(&completed).await.expect("finished");
     let summary = store.run(&run).await.expect("readable").expect("there");
     assert_eq!((summary.status, summary.result), (RunStatus::Completed, Some(completed)));
-    let refused = store.append(&run, &[commit(2)]).await;
+    let refused = store.append(&run, [commit(2)].into()).await;
     assert!(matches!(refused, Err(StoreError::RunClosed(_))), "{refused:?}");
     let refused = store.finish(&result(&head("completed", 1), RunStatus::Aborted)).await;
     assert!(matches!(refused, Err(StoreError::RunClosed(_))), "{refused:?}");
@@ -299,7 +299,7 @@ pub async fn an_aborted_run_goes_on(store: &dyn TraceStore) {
     let aborted = result(&head("aborted", 1), RunStatus::Aborted);
     store.finish(&aborted).await.expect("finished");
     assert_eq!(store.run(&run).await.expect("readable").expect("there").status, RunStatus::Aborted);
-    store.append(&run, &[commit(1)]).await.expect("appended");
+    store.append(&run, [commit(1)].into()).await.expect("appended");
     store.finish(&result(&head("aborted", 1), RunStatus::Completed)).await.expect("finished");
     assert_eq!(all(store, &run).await.len(), 1);
 }
@@ -332,7 +332,7 @@ pub async fn readers_see_whole_batches_while_a_run_is_written(store: &dyn TraceS
     let write = async {
         for first in (1..=20 * BATCH).step_by(10) {
             let batch: Vec<_> = (first..first + BATCH).map(commit).collect();
-            store.append(&run, &batch).await.expect("appended");
+            store.append(&run, batch.clone().into()).await.expect("appended");
         }
     };
     let read = async {

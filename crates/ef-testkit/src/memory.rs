@@ -125,8 +125,8 @@ impl TraceStore for MemoryStore {
         Box::pin(std::future::ready(result))
     }
 
-    fn append<'a>(&'a self, run: &'a RunId, batch: &'a [TaskCommit]) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.lock().append(run, batch) })
+    fn append<'a>(&'a self, run: &'a RunId, batch: Arc<[TaskCommit]>) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { self.lock().append(run, &batch) })
     }
 
     fn finish<'a>(&'a self, result: &'a RunResult) -> BoxFuture<'a, Result<(), StoreError>> {

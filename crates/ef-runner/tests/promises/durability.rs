@@ -127,7 +127,7 @@ impl TraceStore for StalledStore {
         self.store.begin(head)
     }
 
-    fn append<'a>(&'a self, run: &'a RunId, batch: &'a [TaskCommit]) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn append<'a>(&'a self, run: &'a RunId, batch: Arc<[TaskCommit]>) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let _open = self.gate.acquire().await.expect("never closed");
             self.store.append(run, batch).await
