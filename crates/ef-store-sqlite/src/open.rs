@@ -19,9 +19,11 @@ const PAGE_BYTES: u32 = 16 << 10;
 /// copied once for many commits.
 const CHECKPOINT_PAGES: &str = "4096";
 
-/// Pages that a connection keeps in memory, as SQLite takes it (negative: KiB): what one commit changes should fit, or
-/// it is written twice.
-const CACHE: &str = "-12288";
+/// Pages that the writing connection keeps in memory, as SQLite takes it (negative: KiB): what one commit changes should
+/// fit, or it is written twice.
+const WRITER_CACHE: &str = "-12288";
+/// The same of a reading connection, which reads each page once.
+const READER_CACHE: &str = "-2048";
 
 /// What a file is found to be.
 enum Found {
@@ -31,14 +33,23 @@ enum Found {
     Empty,
 }
 
-/// How every connection is made once the file is known to be ours.
-pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
+/// How a connection that writes is made.
+pub(crate) fn writer_options(path: &Path) -> SqliteConnectOptions {
+    options(path).pragma("cache_size", WRITER_CACHE)
+}
+
+/// How a connection that reads is made.
+pub(crate) fn reader_options(path: &Path) -> SqliteConnectOptions {
+    options(path).pragma("cache_size", READER_CACHE)
+}
+
+/// What all connections have in common once the file is known to be ours.
+fn options(path: &Path) -> SqliteConnectOptions {
     bare_options(path)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .page_size(PAGE_BYTES)
-        .pragma("cache_size", CACHE)
         // The journals of single statements are not for durability: no file is made for them.
         .pragma("temp_store", "MEMORY")
         // Two runs may share a file: each waits for the other's transactions.

@@ -16,6 +16,10 @@ use crate::store::SqliteStore;
 /// Keys that the small tier holds before they go into the large one.
 const FRESH_KEYS: i64 = 1 << 16;
 
+/// How many statements move them, each a part of the range of keys.
+const SLICES: i64 = 64;
+const SLICE_WIDTH: i64 = 1 << 58;
+
 /// The statements.
 #[derive(Debug)]
 pub(crate) struct Statements {
@@ -77,14 +81,21 @@ pub(crate) async fn insert(
 async fn merge_tiers(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     // Counting reads the small tier's pages, of which there are few.
     let fresh: i64 = sqlx::query_scalar("SELECT count(*) FROM fresh_payload_keys").fetch_one(&mut *connection).await?;
-    if fresh >= FRESH_KEYS {
-        sqlx::raw_sql(
-            "INSERT INTO payload_keys SELECT key, id FROM fresh_payload_keys ORDER BY key, id;
-             DELETE FROM fresh_payload_keys;",
+    if fresh < FRESH_KEYS {
+        return Ok(());
+    }
+    // A statement over all of them would hold every page that it changes in memory until it ends.
+    for slice in -SLICES / 2..SLICES / 2 {
+        let first = slice * SLICE_WIDTH;
+        sqlx::query(
+            "INSERT INTO payload_keys SELECT key, id FROM fresh_payload_keys WHERE key BETWEEN ?1 AND ?2 ORDER BY key, id",
         )
-        .execute(connection)
+        .bind(first)
+        .bind(first + (SLICE_WIDTH - 1))
+        .execute(&mut *connection)
         .await?;
     }
+    sqlx::query("DELETE FROM fresh_payload_keys").execute(connection).await?;
     Ok(())
 }
 

@@ -52,18 +52,18 @@ impl SqliteStore {
     }
 
     fn connect(path: &Path) -> Self {
-        let pool = |connections| {
+        let pool = |connections, options| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
                 .test_before_acquire(false)
                 .idle_timeout(None)
                 .max_lifetime(None)
-                .connect_lazy_with(open::options(path))
+                .connect_lazy_with(options)
         };
         Self {
             path: path.to_owned(),
-            writer: pool(1),
-            readers: pool(3),
+            writer: pool(1, open::writer_options(path)),
+            readers: pool(3, open::reader_options(path)),
             components: Mutex::default(),
             known_keys: Mutex::default(),
             payloads: payloads::Statements::new(),
