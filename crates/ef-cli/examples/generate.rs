@@ -81,7 +81,7 @@ $ ef gate latest --metric accuracy --min 0.8
 ```
 
 What a spec may say stands in [spec.md](spec.md), how a dataset is read in [datasets.md](datasets.md), how metrics are
-computed in [metrics.md](metrics.md).
+computed in [metrics.md](metrics.md), and what a trace store holds in [stores.md](stores.md).
 ";
 
 const CONVENTIONS: &str = "
@@ -109,7 +109,7 @@ the run that began last. `ef runs` lists them.
 `--store URI` (or `--trace-store URI`) names the trace store. What follows `sqlite://` is the path of its file:
 `sqlite://evals.db` is relative to the current folder, `sqlite:///srv/evals.db` is absolute, and `sqlite://` alone, which is
 the default, is `./runs/runs.db`. For `ef run`, `runtime.trace_store` in the spec is used where there is no `--store`. Only
-`ef run` and `ef tracestore init` make a store where there is none.
+`ef run` and `ef tracestore init` make a store where there is none. Backups, tables and queries: [stores.md](stores.md).
 ";
 
 const ENVIRONMENT: &str = "

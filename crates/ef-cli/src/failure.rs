@@ -52,7 +52,7 @@ impl Failure {
             What::Message { message, hint } => {
                 say_error(&ef_report::visible(&message));
                 if let Some(hint) = hint {
-                    output::say(&format!("  help: {hint}"));
+                    output::say_wrapped("  help: ", &hint);
                 }
             }
             What::Report(report) => {
@@ -71,8 +71,12 @@ impl Failure {
 }
 
 fn say_error(message: &str) {
-    let label = if output::stderr_style().color { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
-    output::say(&format!("{label}: {message}"));
+    let text = output::wrapped("error: ", message);
+    if output::stderr_style().color {
+        output::say(&text.replacen("error", "\u{1b}[1;31merror\u{1b}[0m", 1));
+    } else {
+        output::say(&text);
+    }
 }
 
 fn handler() -> GraphicalReportHandler {

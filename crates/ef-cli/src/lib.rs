@@ -1,5 +1,4 @@
-//! The `ef` command line as a library: the composition root. It is the only crate that prints, reads the environment,
-//! installs hooks and picks exit codes.
+#![doc = include_str!("../README.md")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the crate that prints")]
 
 mod artifact;

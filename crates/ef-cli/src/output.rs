@@ -59,3 +59,48 @@ pub(crate) fn say(text: &str) {
     // Nothing depends on it, so nothing fails for it: not even where standard error is closed.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
+
+/// Says something with a label, in lines that a terminal does not break.
+pub(crate) fn say_wrapped(label: &str, text: &str) {
+    say(&wrapped(label, text));
+}
+
+/// A label and a text; on a terminal in lines as wide as it is, those after the first indented by the label's length.
+pub(crate) fn wrapped(label: &str, text: &str) -> String {
+    let width = stderr_style().width.map_or(usize::MAX, usize::from);
+    wrap(label, text, width)
+}
+
+/// Breaks lines between words. A word that is wider than a line stays whole.
+fn wrap(label: &str, text: &str, width: usize) -> String {
+    let indent = label.chars().count();
+    let mut wrapped = label.to_owned();
+    let mut column = indent;
+    for (index, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if index > 0 && column + 1 + length > width {
+            wrapped.push('\n');
+            wrapped.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if index > 0 {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped += word;
+        column += length;
+    }
+    wrapped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrap;
+
+    #[test]
+    fn a_message_breaks_between_words_and_stays_as_it_is_without_a_terminal() {
+        let text = "the spec is  wrong/in/a/long/path here";
+        assert_eq!(wrap("error: ", text, usize::MAX), format!("error: {text}"));
+        assert_eq!(wrap("error: ", text, 20), "error: the spec is \n       wrong/in/a/long/path\n       here");
+        assert_eq!(wrap("help: ", "", 3), "help: ");
+    }
+}

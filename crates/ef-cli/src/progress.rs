@@ -1,16 +1,21 @@
 //! The progress line: on a terminal, on standard error.
 
+use std::fmt;
 use std::time::Duration;
 
 use ef_model::Counts;
 use ef_runner::{Events, RunEvent};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::output;
 
-/// Reads a run's events until it is over, and shows them where `visible`.
-pub(crate) async fn show(mut events: Events, total: Option<u64>, visible: bool) {
-    let bar = if visible { bar(total) } else { ProgressBar::hidden() };
+/// The progress line, which shows nothing unless `visible`. Clones are one line.
+pub(crate) fn line(total: Option<u64>, visible: bool) -> ProgressBar {
+    if visible { bar(total) } else { ProgressBar::hidden() }
+}
+
+/// Reads a run's events until it is over, and shows them on the line.
+pub(crate) async fn show(mut events: Events, bar: ProgressBar) {
     let mut retries = 0_u64;
     while let Some(event) = events.next().await {
         match event {
@@ -30,11 +35,15 @@ pub(crate) async fn show(mut events: Events, total: Option<u64>, visible: bool) 
 fn bar(total: Option<u64>) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
     let template = match total {
-        Some(_) => "{prefix} {pos}/{len} items at most · {per_sec} · {elapsed} · {msg}",
-        None => "{prefix} {pos} items · {per_sec} · {elapsed} · {msg}",
+        Some(_) => "{prefix} {pos}/{len} items at most · {rate} items/s · {elapsed} · {msg}",
+        None => "{prefix} {pos} items · {rate} items/s · {elapsed} · {msg}",
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
+        bar.set_style(style.with_key("rate", |state: &ProgressState, text: &mut dyn fmt::Write| {
+            // A text that cannot be written to is not ours to mend.
+            let rate = state.per_sec();
+            let _ = write!(text, "{rate:.0$}", usize::from(rate < 100.0));
+        }));
     }
     bar.set_prefix("running");
     bar.enable_steady_tick(Duration::from_millis(200));

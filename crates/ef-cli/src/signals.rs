@@ -1,16 +1,17 @@
 //! Ctrl-C and SIGTERM.
 
 use ef_runner::Stopper;
+use indicatif::ProgressBar;
 
 use crate::{Exit, output};
 
 /// The first signal ends the run gently; the second ends the program at once. What was reported as committed is durable
 /// either way.
-pub(crate) async fn watch(stopper: Stopper) {
+pub(crate) async fn watch(stopper: Stopper, progress: ProgressBar) {
     let Ok(mut signals) = Signals::listen() else { return };
     signals.next().await;
     stopper.stop();
-    output::say("stopping: what is in flight is finished and kept; once more to stop at once");
+    progress.suspend(|| output::say("stopping: what is in flight is finished and kept; once more to stop at once"));
     signals.next().await;
     std::process::exit(i32::from(Exit::Interrupted.code()));
 }

@@ -1,7 +1,6 @@
-//! The vocabulary of eval-fabric: records, ids, digests, redaction, error kinds and the narrow traits that evaluators,
-//! judges, trace stores and datasets implement.
+#![doc = include_str!("../README.md")]
 //!
-//! This crate does no I/O and starts no runtime. Everything else in the workspace rests on it.
+//! # The types
 //!
 //! * An [`EvalItem`] is one row of a dataset, delivered by an [`ItemSource`].
 //! * An [`Evaluator`] turns it into an [`EvaluatorOutput`]; a [`Judge`] scores that as a [`Verdict`].

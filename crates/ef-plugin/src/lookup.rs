@@ -76,14 +76,13 @@ impl LookupError {
     }
 }
 
-/// The known id that was probably meant: one that is spelled almost the same, else the one of the same name under
-/// another owner.
+/// The known id that was probably meant: the one whose last part is spelled most nearly the same. Owners are not
+/// compared, as a long one that is right would make any name under it look near.
 pub(crate) fn nearest_id(id: &ComponentId, known: &[ComponentId]) -> Option<ComponentId> {
-    let spelled = nearest(id.as_str(), known.iter().map(ComponentId::as_str));
-    let last = |id: &ComponentId| id.as_str().rsplit('.').next().map(str::to_owned);
-    known
-        .iter()
-        .find(|candidate| last(candidate) == last(id))
-        .or_else(|| known.iter().find(|candidate| Some(candidate.as_str()) == spelled))
-        .cloned()
+    let meant = nearest(last_part(id), known.iter().map(last_part))?;
+    known.iter().find(|candidate| last_part(candidate) == meant).cloned()
+}
+
+fn last_part(id: &ComponentId) -> &str {
+    id.as_str().rsplit('.').next().unwrap_or_default()
 }

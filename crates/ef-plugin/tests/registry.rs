@@ -93,6 +93,19 @@ fn an_unknown_id_suggests_the_one_that_was_meant() {
 }
 
 #[test]
+fn an_owner_that_is_right_makes_no_name_look_near() {
+    let registry = registry_of(&["a_long_owner.regex", "a_long_owner.contains"]);
+    let hint = |text: &str| {
+        let made = run(registry.create_judge(&id(text), &Map::new(), &Environment::default()));
+        made.err().and_then(|error| error.hint())
+    };
+    assert_eq!(hint("a_long_owner.regx").as_deref(), Some("did you mean `a_long_owner.regex`?"));
+    assert_eq!(hint("a_lng_owner.contain").as_deref(), Some("did you mean `a_long_owner.contains`?"));
+    let all = "known judges: a_long_owner.contains, a_long_owner.regex";
+    assert_eq!(hint("a_long_owner.magic").as_deref(), Some(all));
+}
+
+#[test]
 fn a_factory_gets_the_config_with_its_variables_filled_in() {
     let mut registry = Registry::new();
     let toy = Toy::new("acme.a", json!({"properties": {"key": {"pattern": "^s3", "enum": ["s3cret"]}}}));

@@ -32,10 +32,14 @@ fn facts(metric: &Metric) -> Vec<(&'static str, String)> {
     }
     facts.push(("n", format!("{} entered the value", counted(metric.n, "judgment"))));
     let failed = "the evaluator or the judge failed, which is not a bad score";
-    facts.push(("errors", format!("{} missing: {failed}", count(metric.n_error))));
+    facts.push(("errors", missing(metric.n_error, failed)));
     let unscored = "the row was skipped, the judge gave no score, or the score is not a number";
-    facts.push(("unscored", format!("{} missing: {unscored}", count(metric.n_unscored))));
+    facts.push(("unscored", missing(metric.n_unscored, unscored)));
     facts
+}
+
+fn missing(number: u64, why: &str) -> String {
+    if number == 0 { "none".to_owned() } else { format!("{} missing: {why}", count(number)) }
 }
 
 fn computed_as(aggregator: &str) -> String {

@@ -50,49 +50,74 @@ fn judge_names(records: &[StoredRecord]) -> Vec<&str> {
 #[derive(Debug, Clone)]
 pub struct TraceLines {
     judges: Vec<(String, usize)>,
-    item_width: usize,
+    widths: Widths,
     style: Style,
 }
 
+/// How wide the columns are that every run has.
+#[derive(Debug, Clone, Copy)]
+struct Widths {
+    row: usize,
+    item: usize,
+    status: usize,
+    time: usize,
+}
+
+impl Widths {
+    const WIDE: Self = Self { row: 8, item: 28, status: 18, time: 10 };
+    const NARROW: Self = Self { row: 6, item: 12, status: 14, time: 8 };
+    const GAP: usize = 2;
+
+    /// These columns with the gaps between them.
+    const fn total(self) -> usize {
+        self.row + self.item + self.status + self.time + 3 * Self::GAP
+    }
+}
+
 impl TraceLines {
-    const ROW: usize = 8;
-    const ITEM: usize = 28;
-    const ITEM_LEAST: usize = 12;
-    const STATUS: usize = 18;
     const SCORE: usize = 20;
     const SCORE_LEAST: usize = 12;
-    const TIME: usize = 10;
-    const GAP: usize = 2;
+    /// The words `true` and `false` are whole.
+    const SCORE_NARROW: usize = 5;
 
     /// The lines of this run's records.
     #[must_use]
     pub fn new(head: &RunHead, style: Style) -> Self {
-        let names = || head.judges.iter().map(|judge| judge.name.clone());
-        let mut judges: Vec<_> = names()
-            .map(|name| {
-                let width = visible(&name).width().clamp(Self::SCORE_LEAST, Self::SCORE);
-                (name, width)
-            })
-            .collect();
-        let Some(width) = style.width.map(usize::from) else {
-            return Self { judges, item_width: Self::ITEM, style };
+        let fitted = |most: usize| {
+            let least = most.min(Self::SCORE_LEAST);
+            let columns = head.judges.iter().map(|judge| {
+                let width = visible(&judge.name).width().clamp(least, most);
+                (judge.name.clone(), width)
+            });
+            columns.collect::<Vec<_>>()
         };
-        let others = |judges: &[(String, usize)]| {
-            let scores: usize = judges.iter().map(|(_, width)| width + Self::GAP).sum();
-            Self::ROW + Self::STATUS + Self::TIME + 3 * Self::GAP + scores
-        };
-        if others(&judges) + Self::ITEM_LEAST > width {
-            judges = names().map(|name| (name, Self::SCORE_LEAST)).collect();
+        let scores = |judges: &[(String, usize)]| judges.iter().map(|(_, width)| width + Widths::GAP).sum::<usize>();
+        let mut judges = fitted(Self::SCORE);
+        let mut widths = Widths::WIDE;
+        if let Some(width) = style.width.map(usize::from) {
+            let spare = |widths: Widths, judges: &[(String, usize)]| {
+                width.checked_sub(widths.total() - widths.item + scores(judges))
+            };
+            let fits = |spare: Option<usize>| spare.filter(|spare| *spare >= Widths::NARROW.item);
+            if fits(spare(widths, &judges)).is_none() {
+                judges = fitted(Self::SCORE_LEAST);
+            }
+            if fits(spare(widths, &judges)).is_none() {
+                widths = Widths::NARROW;
+                let each = width.saturating_sub(widths.total()) / judges.len().max(1);
+                judges = fitted(each.saturating_sub(Widths::GAP).clamp(Self::SCORE_NARROW, Self::SCORE_LEAST));
+            }
+            let spare = spare(widths, &judges).unwrap_or(0);
+            widths.item = spare.clamp(Widths::NARROW.item, Widths::WIDE.item);
         }
-        let item_width = width.saturating_sub(others(&judges)).clamp(Self::ITEM_LEAST, Self::ITEM);
-        Self { judges, item_width, style }
+        Self { judges, widths, style }
     }
 
     /// The line of headings.
     #[must_use]
     pub fn header(&self) -> String {
         let judges = self.judges.iter().map(|(name, width)| fit(&visible(name), *width, Align::Left));
-        let line = self.line_of("row", "item", fit("status", Self::STATUS, Align::Left), judges, "time");
+        let line = self.line_of("row", "item", fit("status", self.widths.status, Align::Left), judges, "time");
         format!("{}\n", self.style.paint(&line, Tone::Heading))
     }
 
@@ -104,7 +129,7 @@ impl TraceLines {
             TraceStatus::Skipped => Tone::Uneasy,
             TraceStatus::Timeout | TraceStatus::Error => Tone::Bad,
         };
-        let status = self.style.paint(&fit(&status(stored), Self::STATUS, Align::Left), tone);
+        let status = self.style.paint(&fit(&status(stored), self.widths.status, Align::Left), tone);
         let scores = self.judges.iter().map(|(name, width)| fit(&said(stored, name), *width, Align::Left));
         let item_id = visible(stored.record.item_id.as_str());
         let time = duration(stored.record.trace.duration_us);
@@ -119,10 +144,12 @@ impl TraceLines {
         scores: impl Iterator<Item = String>,
         time: &str,
     ) -> String {
-        let mut cells = vec![fit(row, Self::ROW, Align::Right), fit(item, self.item_width, Align::Left), status];
+        let Widths { row: row_width, item: item_width, time: time_width, .. } = self.widths;
+        // A number that is cut would be another number.
+        let mut cells = vec![format!("{row:>row_width$}"), fit(item, item_width, Align::Left), status];
         cells.extend(scores);
-        cells.push(fit(time, Self::TIME, Align::Right));
-        cells.join(&" ".repeat(Self::GAP))
+        cells.push(fit(time, time_width, Align::Right));
+        cells.join(&" ".repeat(Widths::GAP))
     }
 }
 

@@ -4,7 +4,7 @@ mod sample;
 
 use std::collections::BTreeMap;
 
-use ef_model::{Digest, IntervalMethod, RunResult, RunStatus, RunSummary, StoredRecord};
+use ef_model::{Digest, IntervalMethod, RunHead, RunResult, RunStatus, RunSummary, StoredRecord};
 use ef_report::{Style, TraceLines, json, metric_detail, record_detail, runs_table, summary, traces_table, unfinished};
 use insta::assert_snapshot;
 use proptest::prelude::*;
@@ -119,6 +119,24 @@ fn records_stream_as_lines_of_fixed_columns() {
 #[test]
 fn narrow_lines_shorten_the_item_first() {
     assert_snapshot!(lines(&sample::records(), NARROW));
+}
+
+#[test]
+fn lines_of_four_judges_fit_the_classic_terminal() {
+    for judges in 0..=4 {
+        let names = ["numeric_match", "style", "a_judge_of_a_long_name", "d"];
+        let judges = names.into_iter().take(judges).map(sample::judge).collect();
+        let head = RunHead { judges, ..sample::head() };
+        for width in [80, 100, 120] {
+            let lines = TraceLines::new(&head, Style { width: Some(width), ..PLAIN });
+            let header = lines.header();
+            assert!(header.trim_end().chars().count() <= usize::from(width), "{width}: {header}");
+            for record in sample::records() {
+                let line = lines.line(&record);
+                assert!(line.trim_end().chars().count() <= usize::from(width), "{width}: {line}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -36,16 +36,16 @@ pub fn item() -> Value {
         "type": "object",
         "properties": {
             "item_id": {
-                "description": "Its id, unique in the dataset: at most 512 bytes without control characters. \
-                                `<stem>:<row>` where it is absent.",
-                "type": "string",
+                "description": "Its id, unique in the dataset: at most 512 bytes without control characters, or an \
+                                integer. `<stem>:<row>` where it is absent or null.",
+                "type": ["string", "integer", "null"],
                 "minLength": 1,
                 "maxLength": 512,
                 "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"
             },
             "input": { "description": "What the evaluator is given: any JSON." },
-            "reference_output": { "description": "What a good output would be: any JSON." },
-            "metadata": { "description": "Everything else.", "type": "object" }
+            "reference_output": { "description": "What a good output would be: any JSON; null is the same as nothing." },
+            "metadata": { "description": "Everything else; null is the same as nothing.", "type": ["object", "null"] }
         },
         "required": ["input"],
         "additionalProperties": false

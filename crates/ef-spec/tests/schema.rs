@@ -35,6 +35,8 @@ fn a_dataset_row_needs_an_input_and_knows_no_other_fields() {
     for row in [
         json!({"input": null}),
         json!({"input": "x", "item_id": "é:1", "reference_output": [1], "metadata": {"a": {"b": 1}}}),
+        json!({"input": "x", "item_id": 7}),
+        json!({"input": "x", "item_id": null, "reference_output": null, "metadata": null}),
     ] {
         assert!(is_valid(&schema, &row), "{row}");
     }
@@ -43,7 +45,8 @@ fn a_dataset_row_needs_an_input_and_knows_no_other_fields() {
         json!([]),
         json!({"input": 1, "question": "x"}),
         json!({"input": 1, "item_id": ""}),
-        json!({"input": 1, "item_id": 7}),
+        json!({"input": 1, "item_id": 7.5}),
+        json!({"input": 1, "item_id": true}),
         json!({"input": 1, "item_id": "a\u{1b}"}),
         json!({"input": 1, "metadata": "x"}),
     ] {

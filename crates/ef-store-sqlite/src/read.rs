@@ -10,7 +10,8 @@ use ef_model::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{Row, Transaction};
+use sqlx::{Row, SqliteConnection, Transaction};
+use tokio::task::JoinHandle;
 
 use crate::packed_record::{self, PackedRecord};
 use crate::store::SqliteStore;
@@ -64,73 +65,88 @@ pub(crate) fn records<'a>(
     run: &'a RunId,
     filter: &RecordFilter,
 ) -> BoxStream<'a, Result<StoredRecord, StoreError>> {
-    let reader = Reader {
-        store,
-        run,
-        filter: filter.clone(),
-        snapshot: None,
+    let query = PageQuery {
+        run: run.clone(),
+        item_id: filter.item_id.as_ref().map(|id| id.as_str().to_owned()),
+        status: filter.status.map(ef_model::TraceStatus::as_str),
         after: [0, -1, -1],
-        identities: Identities::default(),
     };
+    let reader = Reader { store, query, fetching: None, identities: Identities::default() };
     stream::try_unfold(Some(reader), |reader| async move {
         let Some(mut reader) = reader else { return Ok(None) };
         let page = reader.page().await?;
-        // A page that is not full is the last.
-        let next = (page.len() == PAGE as usize).then_some(reader);
+        let next = reader.fetching.is_some().then_some(reader);
         Ok(Some((stream::iter(page.into_iter().map(Ok)), next)))
     })
     .try_flatten()
     .boxed()
 }
 
-/// Reads a run's records page by page, all from one snapshot of the database.
-struct Reader<'a> {
-    store: &'a SqliteStore,
-    run: &'a RunId,
-    filter: RecordFilter,
-    snapshot: Option<Transaction<'static, Sqlite>>,
-    /// The row, repeat and revision of the last record read.
+/// Which page of which records.
+#[derive(Clone)]
+struct PageQuery {
+    run: RunId,
+    item_id: Option<String>,
+    status: Option<&'static str>,
+    /// The row, repeat and revision of the record before the page.
     after: [i64; 3],
-    identities: Identities,
 }
 
-impl Reader<'_> {
-    async fn page(&mut self) -> Result<Vec<StoredRecord>, StoreError> {
-        let failed = |error: sqlx::Error| self.store.failed(&error);
-        let snapshot = match &mut self.snapshot {
-            Some(snapshot) => snapshot,
-            none => none.insert(self.store.readers.begin().await.map_err(failed)?),
-        };
-        let item_id = self.filter.item_id.as_ref().map(|id| id.as_str().to_owned());
-        let sql = if item_id.is_some() { packed_record::ITEM_PAGE } else { packed_record::PAGE };
-        let page: String = sqlx::query_scalar(sql)
+/// What a page is read from: one snapshot of the database for all of them.
+type Snapshot = Transaction<'static, Sqlite>;
+
+impl PageQuery {
+    async fn fetch(self, mut snapshot: Snapshot) -> Result<(Snapshot, String), sqlx::Error> {
+        let sql = if self.item_id.is_some() { packed_record::ITEM_PAGE } else { packed_record::PAGE };
+        let page = sqlx::query_scalar(sql)
             .bind(self.run.as_str())
             .bind(self.after[0])
             .bind(self.after[1])
             .bind(self.after[2])
-            .bind(self.filter.status.map(ef_model::TraceStatus::as_str))
+            .bind(self.status)
             .bind(PAGE)
-            .bind(item_id)
-            .fetch_one(&mut **snapshot)
-            .await
-            .map_err(failed)?;
-        self.unpack(&page).await
+            .bind(&self.item_id)
+            .fetch_one(&mut *snapshot)
+            .await?;
+        Ok((snapshot, page))
     }
+}
 
-    async fn unpack(&mut self, page: &str) -> Result<Vec<StoredRecord>, StoreError> {
-        let packed = packed_record::parse(page).map_err(|reason| self.store.damaged(reason))?;
-        let mut records = Vec::with_capacity(packed.len());
-        for record in packed {
+/// Reads a run's records page by page; while one page is taken apart and used, the next is fetched.
+struct Reader<'a> {
+    store: &'a SqliteStore,
+    query: PageQuery,
+    fetching: Option<JoinHandle<Result<(Snapshot, String), sqlx::Error>>>,
+    identities: Identities,
+}
+
+impl Reader<'_> {
+    /// The next page. Afterwards nothing is being fetched if it was the last.
+    async fn page(&mut self) -> Result<Vec<StoredRecord>, StoreError> {
+        let failed = |error: sqlx::Error| self.store.failed(&error);
+        let fetched = match self.fetching.take() {
+            Some(fetching) => fetching.await.expect("fetching a page does not panic"),
+            None => self.query.clone().fetch(self.store.readers.begin().await.map_err(failed)?).await,
+        };
+        let (mut snapshot, page) = fetched.map_err(failed)?;
+        let packed = packed_record::parse(&page).map_err(|reason| self.store.damaged(reason))?;
+        for record in &packed {
             let key = record.key();
-            if key <= self.after {
+            if key <= self.query.after {
                 return Err(self.store.damaged("records are not in the order of their keys"));
             }
-            self.after = key;
-            self.identities.learn(self.store, &record).await?;
-            let record = record.unpack(&self.identities.evaluators, &self.identities.judges);
-            records.push(record.map_err(|reason| self.store.damaged(reason))?);
+            self.query.after = key;
+            self.identities.learn(self.store, &mut snapshot, record).await?;
         }
-        Ok(records)
+        // A page that is not full is the last.
+        if packed.len() == PAGE as usize {
+            self.fetching = Some(tokio::spawn(self.query.clone().fetch(snapshot)));
+        }
+        let Identities { evaluators, judges } = &self.identities;
+        packed
+            .into_iter()
+            .map(|record| record.unpack(evaluators, judges).map_err(|reason| self.store.damaged(reason)))
+            .collect()
     }
 }
 
@@ -143,14 +159,19 @@ struct Identities {
 
 impl Identities {
     /// Makes sure that those which a record names are known.
-    async fn learn(&mut self, store: &SqliteStore, record: &PackedRecord<'_>) -> Result<(), StoreError> {
+    async fn learn(
+        &mut self,
+        store: &SqliteStore,
+        connection: &mut SqliteConnection,
+        record: &PackedRecord<'_>,
+    ) -> Result<(), StoreError> {
         if let Entry::Vacant(unknown) = self.evaluators.entry(record.evaluator()) {
-            let identity = component(store, *unknown.key()).await?;
+            let identity = component(store, connection, *unknown.key()).await?;
             unknown.insert(Arc::new(identity));
         }
         for judge in record.judges() {
             if let Entry::Vacant(unknown) = self.judges.entry(judge) {
-                let identity = component(store, *unknown.key()).await?;
+                let identity = component(store, connection, *unknown.key()).await?;
                 unknown.insert(Arc::new(identity));
             }
         }
@@ -158,10 +179,14 @@ impl Identities {
     }
 }
 
-async fn component<T: DeserializeOwned>(store: &SqliteStore, id: i64) -> Result<T, StoreError> {
+async fn component<T: DeserializeOwned>(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    id: i64,
+) -> Result<T, StoreError> {
     let identity: Option<String> = sqlx::query_scalar("SELECT identity FROM components WHERE id = ?")
         .bind(id)
-        .fetch_optional(&store.readers)
+        .fetch_optional(connection)
         .await
         .map_err(|error| store.failed(&error))?;
     match identity {

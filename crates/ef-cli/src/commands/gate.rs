@@ -38,6 +38,8 @@ pub(crate) struct Args {
 /// One condition and what came of it.
 struct Check {
     condition: String,
+    /// What is so where the condition is not met.
+    otherwise: String,
     verdict: GateVerdict,
 }
 
@@ -59,19 +61,21 @@ pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
     let metric = find_metric(&run, &args.metric)?;
     let mut checks = Vec::new();
     if let Some(min) = args.min {
-        let condition = format!("{} is at least {min}", args.metric);
-        checks.push(Check { condition, verdict: gate::judge(metric, min) });
+        checks.push(Check {
+            condition: format!("{} is at least {min}", args.metric),
+            otherwise: format!("{} is below {min}", args.metric),
+            verdict: gate::judge(metric, min),
+        });
     }
     if let (Some(baseline), Some(max_drop)) = (&baseline, args.max_drop) {
         say_what_differs(&run, baseline);
         let before = find_metric(baseline, &args.metric)?;
-        let condition = format!(
-            "{} is at most {max_drop} below its {} in {}",
-            args.metric,
-            number(before.value),
-            baseline.head.run_id
-        );
-        checks.push(Check { condition, verdict: gate::max_drop(metric, before, max_drop) });
+        let than = format!("{max_drop} below its {} in {}", number(before.value), baseline.head.run_id);
+        checks.push(Check {
+            condition: format!("{} is at most {than}", args.metric),
+            otherwise: format!("{} is more than {than}", args.metric),
+            verdict: gate::max_drop(metric, before, max_drop),
+        });
     }
     print(&args, &run, metric, &checks)?;
     Ok(exit_of(&checks))
@@ -118,10 +122,12 @@ fn print(args: &Args, run: &RunSummary, metric: &Metric, checks: &[Check]) -> Re
     };
     let mut text = format!("{} = {}{interval}, n = {}\n", metric.name, number(metric.value), metric.n);
     for check in checks {
-        let (verdict, reason) = words(&check.verdict);
-        text += &match reason {
-            None => format!("{verdict}: {}\n", check.condition),
-            Some(reason) => format!("{verdict}: {}: {reason}\n", check.condition),
+        text += &match &check.verdict {
+            GateVerdict::Pass => format!("pass: {}\n", check.condition),
+            GateVerdict::Fail => format!("fail: {}\n", check.otherwise),
+            GateVerdict::Inconclusive(reason) => {
+                format!("cannot conclude whether {}: {reason}\n", check.condition)
+            }
         };
     }
     output::print(&text)

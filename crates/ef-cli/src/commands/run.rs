@@ -80,8 +80,9 @@ pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
     let Components { evaluator, judges } = components;
     let plan = Plan { head, spec, evaluator, judges, store: store.clone() };
     let (runner, events) = Runner::new(plan);
-    let watching = tokio::spawn(signals::watch(runner.stopper()));
-    let showing = tokio::spawn(progress::show(events, total, progress::is_visible() && args.format == Format::Text));
+    let progress = progress::line(total, progress::is_visible() && args.format == Format::Text);
+    let watching = tokio::spawn(signals::watch(runner.stopper(), progress.clone()));
+    let showing = tokio::spawn(progress::show(events, progress));
     let ended = runner.run(Box::new(dataset)).await;
     watching.abort();
     // The events end with the run.

@@ -12,7 +12,7 @@ use crate::{Exit, stores};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only runs whose id begins so
-    #[arg(default_value = "")]
+    #[arg(default_value = "", hide_default_value = true)]
     prefix: String,
     /// How many, at most
     #[arg(long, value_name = "N", default_value_t = 20)]
