@@ -6,15 +6,10 @@ use std::sync::Arc;
 use ef_model::{Environment, Evaluator, Judge, JudgeIdentity, canonical};
 use ef_plugin::{LookupError, Registry};
 use ef_runner::RunJudge;
-use ef_spec::{LoadedSpec, SpecProblem};
+use ef_spec::{Draft, DraftComponent, EvalSpec, LoadedSpec};
 
+use crate::Exit;
 use crate::failure::{self, Failure};
-
-/// Reads and checks a spec file.
-pub(crate) fn load_spec(path: &Path) -> Result<LoadedSpec, Failure> {
-    let bytes = read_spec(path)?;
-    ef_spec::parse(&path.to_string_lossy(), &bytes).map_err(Failure::spec)
-}
 
 /// The bytes of a spec file, or a little more than the most that it may have.
 pub(crate) fn read_spec(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -57,32 +52,47 @@ pub(crate) fn environment() -> Environment {
     )
 }
 
-/// A spec's evaluator and judges, ready to be used.
-pub(crate) struct Components {
+/// A spec with its evaluator and judges, ready to be used.
+pub(crate) struct Composed {
+    pub(crate) spec: EvalSpec,
     pub(crate) evaluator: Arc<dyn Evaluator>,
     pub(crate) judges: Vec<RunJudge>,
 }
 
-/// Makes a spec's evaluator and judges. All that is wrong with them is told at once, at its place in the file.
-pub(crate) async fn components(
-    loaded: &LoadedSpec,
-    registry: &Registry,
-    environment: &Environment,
-) -> Result<Components, Failure> {
-    let spec = &loaded.spec;
-    let mut problems = Problems { loaded, all: Vec::new(), only_configs: true };
-    let evaluator = registry.create_evaluator(&spec.evaluator.id, &spec.evaluator.config, environment).await;
-    let evaluator = problems.take("/evaluator", evaluator);
+/// Reads a spec file and makes the evaluator and the judges that it names. All that is wrong with any of them is told at
+/// once, at its place in the file.
+pub(crate) async fn compose(path: &Path, registry: &Registry, environment: &Environment) -> Result<Composed, Failure> {
+    let mut draft = Draft::read(&path.to_string_lossy(), &read_spec(path)?).map_err(Failure::spec)?;
+    let is_sound = draft.is_sound();
+    let mut is_to_be_had = true;
+    let mut evaluator = None;
     let mut judges = Vec::new();
-    for (index, judge) in spec.judges.iter().enumerate() {
-        let made = registry.create_judge(&judge.id, &judge.config, environment).await;
-        let Some(made) = problems.take(&format!("/judges/{index}"), made) else { continue };
-        judges.push(RunJudge { identity: Arc::new(judge_identity(judge, made.as_ref())), judge: made });
+    for DraftComponent { pointer, is_judge, id, config } in draft.components() {
+        let made = if is_judge {
+            registry.create_judge(&id, &config, environment).await.map(|judge| judges.push(judge))
+        } else {
+            registry.create_evaluator(&id, &config, environment).await.map(|made| evaluator = Some(made))
+        };
+        match made {
+            Ok(()) => {}
+            Err(LookupError::Config(problems)) => {
+                for problem in problems {
+                    let pointer = format!("{pointer}/config{}", problem.pointer);
+                    draft.add(&pointer, problem.at_key, problem.message, problem.hint);
+                }
+            }
+            Err(other) => {
+                is_to_be_had = false;
+                draft.add(&format!("{pointer}/id"), false, other.to_string(), other.hint());
+            }
+        }
     }
-    match evaluator {
-        Some(evaluator) if problems.all.is_empty() => Ok(Components { evaluator, judges }),
-        _ => Err(problems.into_failure()),
-    }
+    let exit = if is_sound && !is_to_be_had { Exit::Component } else { Exit::Usage };
+    let LoadedSpec { spec, .. } = draft.finish().map_err(|errors| Failure::report_of(exit, errors))?;
+    let evaluator = evaluator.expect("a sound spec has an evaluator, and it was made");
+    let judges = spec.judges.iter().zip(judges);
+    let judges = judges.map(|(named, judge)| RunJudge { identity: Arc::new(judge_identity(named, &*judge)), judge });
+    Ok(Composed { evaluator, judges: judges.collect(), spec })
 }
 
 fn judge_identity(spec: &ef_spec::JudgeSpec, judge: &dyn Judge) -> JudgeIdentity {
@@ -91,38 +101,5 @@ fn judge_identity(spec: &ef_spec::JudgeSpec, judge: &dyn Judge) -> JudgeIdentity
         identity: judge.identity().clone(),
         determinism: judge.determinism(),
         config_digest: canonical::digest(&spec.config),
-    }
-}
-
-/// Collects what is wrong with the components of one spec.
-struct Problems<'a> {
-    loaded: &'a LoadedSpec,
-    all: Vec<SpecProblem>,
-    only_configs: bool,
-}
-
-impl Problems<'_> {
-    fn take<T>(&mut self, place: &str, made: Result<T, LookupError>) -> Option<T> {
-        let error = match made {
-            Ok(made) => return Some(made),
-            Err(error) => error,
-        };
-        self.only_configs &= failure::is_spec_problem(&error);
-        match error {
-            LookupError::Config(problems) => self.all.extend(problems.into_iter().map(|problem| {
-                let pointer = format!("{place}/config{}", problem.pointer);
-                self.loaded.problem(&pointer, problem.at_key, problem.message, problem.hint)
-            })),
-            other => {
-                let hint = other.hint();
-                self.all.push(self.loaded.problem(&format!("{place}/id"), false, other.to_string(), hint));
-            }
-        }
-        None
-    }
-
-    fn into_failure(self) -> Failure {
-        let errors = self.loaded.errors(self.all);
-        if self.only_configs { Failure::spec(errors) } else { Failure::component(errors) }
     }
 }

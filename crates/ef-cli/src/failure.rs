@@ -3,7 +3,7 @@
 use std::{io, panic};
 
 use ef_model::{SourceError, StoreError};
-use ef_plugin::{LookupError, RegistryError};
+use ef_plugin::RegistryError;
 use ef_runner::{RunError, StopCause};
 use ef_spec::{MigrateError, SpecErrors};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
@@ -38,12 +38,12 @@ impl Failure {
     }
 
     pub(crate) fn spec(errors: SpecErrors) -> Self {
-        Self { exit: Exit::Usage, what: What::Report(Box::new(errors)) }
+        Self::report_of(Exit::Usage, errors)
     }
 
-    /// A spec that names a component that is unknown or broken.
-    pub(crate) fn component(errors: SpecErrors) -> Self {
-        Self { exit: Exit::Component, what: What::Report(Box::new(errors)) }
+    /// What is wrong with a spec, ending in this way.
+    pub(crate) fn report_of(exit: Exit, errors: SpecErrors) -> Self {
+        Self { exit, what: What::Report(Box::new(errors)) }
     }
 
     /// Says it on standard error and gives the exit code.
@@ -159,11 +159,6 @@ impl From<MigrateError> for Failure {
             other => Self::usage(other.to_string()),
         }
     }
-}
-
-/// The exit code for a component that cannot be had.
-pub(crate) fn is_spec_problem(error: &LookupError) -> bool {
-    matches!(error, LookupError::Config(_))
 }
 
 /// How the program ends for a run that ended early.

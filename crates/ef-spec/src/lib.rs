@@ -13,7 +13,7 @@ mod table;
 mod tree;
 mod yaml;
 
-pub use load::{LoadedSpec, MAX_BYTES, parse};
+pub use load::{Draft, DraftComponent, LoadedSpec, MAX_BYTES, parse};
 pub use migrate::{MigrateError, SCHEMA_VERSIONS, migrate};
 pub use model::{Aggregator, DatasetSpec, EvalSpec, EvaluatorSpec, JudgeSpec, MetricSpec, OnFailure, Runtime, Scoring};
 pub use problem::{SpecErrors, SpecProblem};

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ef_model::ComponentId;
+
 use crate::migrate::SCHEMA_VERSIONS;
 use crate::problem::{Problems, SpecErrors, SpecProblem, quoted};
 use crate::rules::{self, ALL_JUDGES};
@@ -58,23 +60,95 @@ impl LoadedSpec {
 /// Everything that is wrong with it, in the order of the file. A text that is not YAML is reported by its first fault,
 /// and a spec of another version by that alone.
 pub fn parse(name: &str, bytes: &[u8]) -> Result<LoadedSpec, SpecErrors> {
-    let (root, mut problems) = read(name, bytes)?;
-    let source = Arc::clone(problems.source());
-    if let Some(declared) = Declared::of(&root)
-        && !declared.is_supported()
-    {
-        return Err(Problems::only(declared.refused(&source)));
+    Draft::read(name, bytes)?.finish()
+}
+
+/// A spec that was read and may be wrong. Whoever knows its evaluators and judges adds what is wrong with their
+/// configs, so that everything is reported at once.
+pub struct Draft {
+    root: Node,
+    problems: Problems,
+}
+
+/// An evaluator or judge as a draft names it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DraftComponent {
+    /// RFC 6901 pointer to it: `/evaluator` or `/judges/0`.
+    pub pointer: String,
+    /// Whether it is a judge.
+    pub is_judge: bool,
+    /// Its id.
+    pub id: ComponentId,
+    /// Its config.
+    pub config: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Draft {
+    /// Reads a spec from YAML or JSON text. `name` is the file's name in reports.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing to add to: the text is not YAML, or the spec is of another version.
+    pub fn read(name: &str, bytes: &[u8]) -> Result<Self, SpecErrors> {
+        let (root, mut problems) = read(name, bytes)?;
+        if let Some(declared) = Declared::of(&root)
+            && !declared.is_supported()
+        {
+            return Err(Problems::only(declared.refused(problems.source())));
+        }
+        shape::check(&root, &table::EVAL_SPEC, Path::Root, root.place(), &mut problems);
+        rules::check(&root, &mut problems);
+        Ok(Self { root, problems })
     }
-    shape::check(&root, &table::EVAL_SPEC, Path::Root, root.place(), &mut problems);
-    rules::check(&root, &mut problems);
-    if !problems.is_empty() {
-        return Err(problems.into_errors());
+
+    /// The evaluator and the judges whose ids and configs can be understood, in the order of the file.
+    #[must_use]
+    pub fn components(&self) -> Vec<DraftComponent> {
+        let evaluator = self.root.entry("evaluator").map(|entry| ("/evaluator".to_owned(), false, &entry.value));
+        let judges = self.root.entry("judges").map_or(&[][..], |entry| entry.value.elements());
+        let judges = judges.iter().enumerate().map(|(index, judge)| (format!("/judges/{index}"), true, judge));
+        let understood = |(pointer, is_judge, node): (String, bool, &Node)| {
+            let id = ComponentId::new(node.entry("id")?.value.text()?).ok()?;
+            let config = match node.entry("config") {
+                None => serde_json::Map::new(),
+                Some(entry) if entry.value.is_whole() => entry.value.to_json().as_object()?.clone(),
+                Some(_) => return None,
+            };
+            Some(DraftComponent { pointer, is_judge, id, config })
+        };
+        evaluator.into_iter().chain(judges).filter_map(understood).collect()
     }
-    // The checks leave nothing that the types refuse; should they ever, it is an error like any other.
-    let spec: EvalSpec = serde_json::from_value(root.to_json()).map_err(|error| {
-        Problems::only(SpecProblem::new(&source, format!("the spec does not fit: {error}")).at(root.place(), ""))
-    })?;
-    Ok(LoadedSpec { spec: with_defaults(spec), source, root })
+
+    /// Whether nothing is wrong so far.
+    #[must_use]
+    pub const fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// Adds a problem at the value (or with `at_key` at the key) that an RFC 6901 pointer such as
+    /// `/judges/0/config/pattern` names; at the nearest ancestor where the file has no such value.
+    pub fn add(&mut self, pointer: &str, at_key: bool, message: impl Into<String>, hint: Option<String>) {
+        let problem = SpecProblem::new(self.problems.source(), message);
+        self.problems.push(problem.at(self.root.locate(pointer, at_key), "").with_any_hint(hint));
+    }
+
+    /// The spec.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, in the order of the file.
+    pub fn finish(self) -> Result<LoadedSpec, SpecErrors> {
+        let Self { root, problems } = self;
+        if !problems.is_empty() {
+            return Err(problems.into_errors());
+        }
+        let source = Arc::clone(problems.source());
+        // The checks leave nothing that the types refuse; should they ever, it is an error like any other.
+        let spec: EvalSpec = serde_json::from_value(root.to_json()).map_err(|error| {
+            Problems::only(SpecProblem::new(&source, format!("the spec does not fit: {error}")).at(root.place(), ""))
+        })?;
+        Ok(LoadedSpec { spec: with_defaults(spec), source, root })
+    }
 }
 
 /// The schema version that a file declares, if it declares one as a text.

@@ -95,6 +95,16 @@ impl Node {
         self.entries().iter().find(|entry| entry.key == key)
     }
 
+    /// Whether nothing in it has been complained about.
+    pub(crate) fn is_whole(&self) -> bool {
+        match &self.value {
+            Value::Faulty => false,
+            Value::List(elements) => elements.iter().all(Self::is_whole),
+            Value::Mapping(entries) => entries.iter().all(|entry| entry.value.is_whole()),
+            _ => true,
+        }
+    }
+
     /// The text, if it is one.
     pub(crate) fn text(&self) -> Option<&str> {
         if let Value::Text(text) = &self.value { Some(text) } else { None }

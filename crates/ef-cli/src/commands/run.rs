@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ef_dataset::{Dataset, DatasetOptions, Format as DatasetFormat};
-use ef_model::{DatasetRef, ItemField, RunHead, RunId, RunResult};
+use ef_model::{DatasetRef, ItemField, RunHead, RunId, RunResult, TraceStore};
 use ef_runner::{Plan, RunError, Runner};
 use ef_spec::EvalSpec;
 
-use crate::compose::{self, Components};
+use crate::compose::{self, Composed};
 use crate::failure::{self, Failure};
 use crate::output::{self, Format};
 use crate::{Exit, artifact, progress, signals, stores};
@@ -62,22 +62,28 @@ fn parse_mapping(text: &str) -> Result<(ItemField, String), String> {
 }
 
 pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
-    let mut loaded = compose::load_spec(&args.spec)?;
-    let environment = compose::environment();
-    let components = compose::components(&loaded, &compose::registry()?, &environment).await?;
-    override_spec(&mut loaded.spec, &args);
-    let spec = loaded.spec;
+    let registry = compose::registry()?;
+    let mut composed = compose::compose(&args.spec, &registry, &compose::environment()).await?;
+    override_spec(&mut composed.spec, &args);
+    let spec = &composed.spec;
     let uri = args.store.store.as_deref().unwrap_or(&spec.runtime.trace_store);
     // What can be refused is refused before anything is made.
     stores::path_of(uri)?;
-    let dataset = open_dataset(&args, &spec)?;
+    let dataset = open_dataset(&args, spec)?;
     artifact::check(&args.output)?;
     let store = Arc::new(stores::open_or_create(uri).await?);
     let store_argument = stores::argument(uri);
+    if let Some(baseline) = &spec.scoring.baseline_run_id
+        && store.run(baseline).await?.is_none()
+    {
+        let message =
+            format!("the spec's scoring.baseline_run_id names the run {baseline}, which this store does not have");
+        return Err(Failure::usage(message).hint("`ef runs` lists the runs; --store names another store"));
+    }
 
-    let head = head(&args, &spec, &dataset, &components);
+    let head = head(&args, &dataset, &composed);
     let total = spec.runtime.max_items.map(|items| items * u64::from(spec.runtime.repeats));
-    let Components { evaluator, judges } = components;
+    let Composed { spec, evaluator, judges } = composed;
     let plan = Plan { head, spec, evaluator, judges, store: store.clone() };
     let (runner, events) = Runner::new(plan);
     let progress = progress::line(total, progress::is_visible() && args.format == Format::Text);
@@ -113,7 +119,8 @@ fn open_dataset(args: &Args, spec: &EvalSpec) -> Result<Dataset, Failure> {
     Ok(dataset)
 }
 
-fn head(args: &Args, spec: &EvalSpec, dataset: &Dataset, components: &Components) -> RunHead {
+fn head(args: &Args, dataset: &Dataset, composed: &Composed) -> RunHead {
+    let spec = &composed.spec;
     let fields: BTreeMap<_, _> =
         spec.dataset.fields.iter().map(|(field, column)| (field.as_str().to_owned(), column.clone())).collect();
     RunHead {
@@ -129,8 +136,8 @@ fn head(args: &Args, spec: &EvalSpec, dataset: &Dataset, components: &Components
             format: dataset.format().as_str().to_owned(),
             fields,
         },
-        evaluator: Arc::new(components.evaluator.identity().clone()),
-        judges: components.judges.iter().map(|judge| Arc::clone(&judge.identity)).collect(),
+        evaluator: Arc::new(composed.evaluator.identity().clone()),
+        judges: composed.judges.iter().map(|judge| Arc::clone(&judge.identity)).collect(),
     }
 }
 

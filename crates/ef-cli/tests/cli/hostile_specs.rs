@@ -58,6 +58,15 @@ fn specs() -> Vec<(&'static str, Vec<u8>, i32)> {
                 .into_bytes(),
             5,
         ),
+        (
+            "every kind of problem at once",
+            SPEC.replace("{id: eval_fabric.examples.echo}", "{id: eval_fabric.recorded, config: {feild: x}}")
+                .replace("exact_match", "exact_macth")
+                .replace("from: right", "from: rigth")
+                .replace("version: 1.0.0", "version: one")
+                .into_bytes(),
+            2,
+        ),
         ("a store that nobody knows, with a password", spec("runtime: {trace_store: \"mongo://u:hunter2@h/d\"}\n"), 2),
         ("an empty file", Vec::new(), 2),
     ]
@@ -90,6 +99,15 @@ fn a_spec_that_cannot_be_read_says_so() {
     assert_seen("spec_missing", folder.ef("run nowhere.yaml --dataset dataset.jsonl").exits(2));
     assert_seen("spec_folder", folder.ef("run . --dataset dataset.jsonl").exits(2));
     assert!(!folder.has("runs"));
+}
+
+#[test]
+fn a_baseline_that_is_not_there_is_told_before_anything_runs() {
+    let folder = Folder::new();
+    folder.write("spec.yaml", SPEC.replace("scoring:", "scoring:\n  baseline_run_id: gone"));
+    let ended = folder.ef("run spec.yaml --dataset dataset.jsonl").exits(2);
+    assert!(ended.stderr.contains("names the run gone"), "{ended}");
+    assert_eq!(folder.ef("runs --format json").exits(0).stdout, "");
 }
 
 #[test]
