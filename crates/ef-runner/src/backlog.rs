@@ -37,6 +37,11 @@ impl BacklogSender {
         }
     }
 
+    /// Returns once nobody takes tasks from the queue any more.
+    pub(crate) async fn closed(&self) {
+        self.queue.closed().await;
+    }
+
     /// Queues a finished task.
     pub(crate) fn push(&self, commit: TaskCommit) {
         {

@@ -54,13 +54,27 @@ impl Scheduler {
         if let Some(cause) = self.stopper.cause() {
             self.events.send(RunEvent::Stopping { cause }).await;
         }
-        let mut whole = true;
-        while let Some(ended) = in_flight.join_next().await {
-            whole &= ended.unwrap_or(false);
-        }
+        let whole = self.await_all(&mut in_flight).await;
         match fate {
             Fate::Whole { .. } if !whole => Fate::Partly,
             fate => fate,
+        }
+    }
+
+    /// Waits for the tasks in flight; whether each has made a record. Without a writer nothing can come of them.
+    async fn await_all(&self, in_flight: &mut JoinSet<bool>) -> bool {
+        let mut whole = true;
+        let ended = async {
+            while let Some(ended) = in_flight.join_next().await {
+                whole &= ended.unwrap_or(false);
+            }
+        };
+        tokio::select! {
+            () = ended => whole,
+            () = self.backlog.closed() => {
+                in_flight.shutdown().await;
+                false
+            }
         }
     }
 

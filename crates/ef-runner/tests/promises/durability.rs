@@ -71,6 +71,24 @@ async fn invariant_4_a_store_that_fails_gives_an_error_and_what_was_committed_st
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_fails_is_told_at_once_and_not_after_the_calls_in_flight() {
+    let store = MemoryStore::new();
+    store.fail_after(0);
+    let setup = Setup {
+        evaluator: ScriptedEvaluator::new(|item, _| async move {
+            if item.row > 5 {
+                std::future::pending::<()>().await;
+            }
+            Ok(echo(item))
+        }),
+        ..Setup::new(&store)
+    };
+    let run = setup.run(ListSource::of_items(50));
+    let ended = tokio::time::timeout(Duration::from_secs(20), run).await.expect("before the calls time out");
+    assert!(matches!(ended, Err(RunError::Store { error: StoreError::Unavailable { .. }, .. })), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_item_id_from_two_rows_ends_the_run_names_both_and_keeps_the_rest() {
     let store = MemoryStore::new();
     let mut twin = item(40);
