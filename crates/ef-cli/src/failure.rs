@@ -97,6 +97,10 @@ pub(crate) fn reason(error: &io::Error) -> String {
 /// A panic is a defect. Its message may hold anything, so only its place is told.
 pub(crate) fn install_panic_hook() {
     panic::set_hook(Box::new(|info| {
+        // Reading a damaged Parquet file may panic; that is caught, and told as an error of the dataset.
+        if std::thread::current().name() == Some(ef_runner::DATASET_THREAD) {
+            return;
+        }
         let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
         output::say(&format!("error: a defect in ef or in a component{place}; please report it with this line"));
     }));

@@ -6,6 +6,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use ef_model::{DatasetRow, Digest, ItemSource, SourceError};
 use tokio::sync::Notify;
 
+/// The name of the thread that reads the dataset. What panics there ends the run with an error of the dataset.
+pub const DATASET_THREAD: &str = "ef-dataset";
+
 /// Rows that are read ahead, at most.
 const AHEAD: usize = 64;
 /// The reading thread sleeps until so few are left: waking it for each row would cost more than reading the row.
@@ -28,7 +31,7 @@ pub(crate) enum Fed {
 pub(crate) fn start(mut source: Box<dyn ItemSource>) -> std::io::Result<Feed> {
     let shared = Arc::new(Shared::default());
     let writer = Writer(Arc::clone(&shared));
-    std::thread::Builder::new().name("ef-dataset".to_owned()).spawn(move || {
+    std::thread::Builder::new().name(DATASET_THREAD.to_owned()).spawn(move || {
         loop {
             let fed = match source.next_row() {
                 Ok(Some(row)) => Fed::Row(row),

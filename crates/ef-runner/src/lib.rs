@@ -15,6 +15,7 @@ mod task;
 mod writer;
 
 pub use event::{Events, RunEvent, TaskNote};
+pub use feed::DATASET_THREAD;
 pub use plan::{Plan, RunJudge};
 pub use run::{RunError, Runner};
 pub use stop::{StopCause, Stopper};
