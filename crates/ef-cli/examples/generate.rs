@@ -126,7 +126,7 @@ const ENVIRONMENT: &str = "
 | `TOKIO_WORKER_THREADS` | how many threads do the work; by default one for each processor |
 | `SQLITE_TMPDIR`, `TMPDIR` | where SQLite keeps temporary files, if it needs any |
 
-Evaluators and judges are given the variables that their `config` in the spec names as `${NAME}`; see
+Evaluators, judges and the spec's `runtime.trace_store` are given the variables that the spec names as `${NAME}`; see
 [spec.md](spec.md#environment-variables). What such a variable holds is neither stored nor shown.
 ";
 

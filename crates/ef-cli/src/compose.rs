@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ef_model::{Environment, Evaluator, Judge, JudgeIdentity, canonical};
+use ef_model::{ConfigProblem, Environment, Evaluator, Judge, JudgeIdentity, Secret, canonical};
 use ef_plugin::{LookupError, Registry};
 use ef_runner::RunJudge;
 use ef_spec::{Draft, DraftComponent, EvalSpec, LoadedSpec};
+
+use serde_json::Map;
 
 use crate::Exit;
 use crate::failure::{self, Failure};
@@ -55,6 +57,8 @@ pub(crate) fn environment() -> Environment {
 /// A spec with its evaluator and judges, ready to be used.
 pub(crate) struct Composed {
     pub(crate) spec: EvalSpec,
+    /// The URI of the spec's trace store, its `${VAR}`s filled in.
+    pub(crate) store: Secret,
     pub(crate) evaluator: Arc<dyn Evaluator>,
     pub(crate) judges: Vec<RunJudge>,
 }
@@ -88,11 +92,26 @@ pub(crate) async fn compose(path: &Path, registry: &Registry, environment: &Envi
         }
     }
     let exit = if is_sound && !is_to_be_had { Exit::Component } else { Exit::Usage };
-    let LoadedSpec { spec, .. } = draft.finish().map_err(|errors| Failure::report_of(exit, errors))?;
+    let loaded = draft.finish().map_err(|errors| Failure::report_of(exit, errors))?;
+    let store = store_uri(&loaded, environment)?;
+    let LoadedSpec { spec, .. } = loaded;
     let evaluator = evaluator.expect("a sound spec has an evaluator, and it was made");
     let judges = spec.judges.iter().zip(judges);
     let judges = judges.map(|(named, judge)| RunJudge { identity: Arc::new(judge_identity(named, &*judge)), judge });
-    Ok(Composed { evaluator, judges: judges.collect(), spec })
+    Ok(Composed { evaluator, judges: judges.collect(), spec, store })
+}
+
+/// The URI of the spec's trace store. With its variables filled in it may hold a password.
+fn store_uri(loaded: &LoadedSpec, environment: &Environment) -> Result<Secret, Failure> {
+    const KEY: &str = "trace_store";
+    let written = Map::from_iter([(KEY.to_owned(), loaded.spec.runtime.trace_store.as_str().into())]);
+    let resolved = ef_plugin::variables::resolve(&written, environment).map_err(|problems| {
+        let place = |problem: ConfigProblem| {
+            loaded.problem(&format!("/runtime{}", problem.pointer), false, problem.message, problem.hint)
+        };
+        Failure::spec(loaded.errors(problems.into_iter().map(place).collect()))
+    })?;
+    Ok(Secret::new(resolved.expose()[KEY].as_str().unwrap_or_default().to_owned()))
 }
 
 fn judge_identity(spec: &ef_spec::JudgeSpec, judge: &dyn Judge) -> JudgeIdentity {

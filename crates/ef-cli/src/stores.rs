@@ -35,7 +35,8 @@ pub(crate) async fn open_or_create(uri: &str) -> Result<SqliteStore, Failure> {
     Ok(SqliteStore::open_or_create(path_of(uri)?).await?)
 }
 
-/// What a next command needs to find the same store: nothing for the one that is used where none is named.
+/// What a next command needs to find the same store: nothing for the one that is used where none is named. The URI is
+/// as it was written: a `${VAR}` in it is for the shell to fill in, and its value is not shown.
 pub(crate) fn argument(uri: &str) -> String {
     if ef_store_sqlite::path_of(uri) == ef_store_sqlite::path_of(DEFAULT) {
         return String::new();
@@ -43,6 +44,7 @@ pub(crate) fn argument(uri: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/.:_-+@%,".contains(c);
     match uri.chars().all(plain) {
         true => format!(" --store {uri}"),
+        false if uri.chars().all(|c| plain(c) || "${}".contains(c)) => format!(" --store \"{uri}\""),
         false => format!(" --store '{}'", uri.replace('\'', r"'\''")),
     }
 }

@@ -66,13 +66,13 @@ pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
     let mut composed = compose::compose(&args.spec, &registry, &compose::environment()).await?;
     override_spec(&mut composed.spec, &args);
     let spec = &composed.spec;
-    let uri = args.store.store.as_deref().unwrap_or(&spec.runtime.trace_store);
+    let uri = args.store.store.as_deref().unwrap_or(composed.store.expose());
     // What can be refused is refused before anything is made.
     stores::path_of(uri)?;
     let dataset = open_dataset(&args, spec)?;
     artifact::check(&args.output)?;
     let store = Arc::new(stores::open_or_create(uri).await?);
-    let store_argument = stores::argument(uri);
+    let store_argument = stores::argument(args.store.store.as_deref().unwrap_or(&spec.runtime.trace_store));
     if let Some(baseline) = &spec.scoring.baseline_run_id
         && store.run(baseline).await?.is_none()
     {
@@ -83,7 +83,7 @@ pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
 
     let head = head(&args, &dataset, &composed);
     let total = spec.runtime.max_items.map(|items| items * u64::from(spec.runtime.repeats));
-    let Composed { spec, evaluator, judges } = composed;
+    let Composed { spec, evaluator, judges, .. } = composed;
     let plan = Plan { head, spec, evaluator, judges, store: store.clone() };
     let (runner, events) = Runner::new(plan);
     let progress = progress::line(total, progress::is_visible() && args.format == Format::Text);

@@ -50,6 +50,7 @@ fn specs() -> Vec<(&'static str, Vec<u8>, i32)> {
             judge("{id: eval_fabric.contains, name: right, config: {ignorecase: true}}"),
             2,
         ),
+        ("a variable of the store that is not set", spec("runtime: {trace_store: \"sqlite://${EF_TEST_UNSET}\"}\n"), 2),
         ("a variable that is not set", regex("\"${EF_TEST_UNSET}\""), 2),
         (
             "an unknown judge and a wrong config",
@@ -108,6 +109,18 @@ fn a_baseline_that_is_not_there_is_told_before_anything_runs() {
     let ended = folder.ef("run spec.yaml --dataset dataset.jsonl").exits(2);
     assert!(ended.stderr.contains("names the run gone"), "{ended}");
     assert_eq!(folder.ef("runs --format json").exits(0).stdout, "");
+}
+
+#[test]
+fn a_variable_in_the_stores_uri_is_filled_in_and_kept_as_written() {
+    let folder = Folder::new();
+    folder.write("spec.yaml", format!("{SPEC}runtime: {{trace_store: \"sqlite://${{EF_TEST_STORE}}.db\"}}\n"));
+    let line = ["run", "spec.yaml", "--dataset", "dataset.jsonl", "--format", "json"];
+    let ended = folder.ef_with(line, "", &[("EF_TEST_STORE", "elsewhere")]).exits(0);
+    assert!(folder.has("elsewhere.db") && !folder.has("runs/runs.db"));
+    assert_eq!(ended.json()["spec"]["runtime"]["trace_store"], "sqlite://${EF_TEST_STORE}.db");
+    let ended = folder.ef_with(&line[..4], "", &[("EF_TEST_STORE", "elsewhere")]).exits(0);
+    assert!(ended.stderr.contains("--traces --store \"sqlite://${EF_TEST_STORE}.db\""), "{ended}");
 }
 
 #[test]
