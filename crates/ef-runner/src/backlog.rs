@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ef_model::TaskCommit;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc};
 
 /// Finished tasks that may wait before no new one is started.
@@ -16,7 +17,19 @@ const BATCHES: usize = 2;
 pub(crate) fn channel() -> (BacklogSender, BacklogReceiver) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared { waiting: Mutex::default(), freed: Notify::new() });
-    (BacklogSender { queue: sender, shared: Arc::clone(&shared) }, BacklogReceiver { queue: receiver, shared })
+    (
+        BacklogSender { queue: sender, shared: Arc::clone(&shared) },
+        BacklogReceiver { queue: receiver, batch: Batch::default(), shared },
+    )
+}
+
+/// A task that is done and not yet durable.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// Its place in the order in which tasks were started, from 0.
+    pub(crate) place: u64,
+    /// Its record.
+    pub(crate) commit: TaskCommit,
 }
 
 /// The tasks' end.
@@ -25,7 +38,7 @@ pub(crate) fn channel() -> (BacklogSender, BacklogReceiver) {
 /// beyond the bounds is what was in flight then.
 #[derive(Debug, Clone)]
 pub(crate) struct BacklogSender {
-    queue: mpsc::UnboundedSender<TaskCommit>,
+    queue: mpsc::UnboundedSender<Finished>,
     shared: Arc<Shared>,
 }
 
@@ -43,41 +56,41 @@ impl BacklogSender {
     }
 
     /// Queues a finished task.
-    pub(crate) fn push(&self, commit: TaskCommit) {
+    pub(crate) fn push(&self, finished: Finished) {
         {
             let mut waiting = self.shared.waiting();
-            let room = Room::of(std::slice::from_ref(&commit));
-            waiting.records += room.records;
-            waiting.bytes += room.bytes;
+            waiting.records += 1;
+            waiting.bytes += finished.commit.size();
         }
         // Without a writer there is nobody to wait for the task: the run is over.
-        let _ = self.queue.send(commit);
+        let _ = self.queue.send(finished);
     }
 }
 
 /// The writer's end.
 #[derive(Debug)]
 pub(crate) struct BacklogReceiver {
-    queue: mpsc::UnboundedReceiver<TaskCommit>,
+    queue: mpsc::UnboundedReceiver<Finished>,
+    /// The next batch, as far as it has come.
+    batch: Batch,
     shared: Arc<Shared>,
 }
 
 impl BacklogReceiver {
-    /// Waits for a finished task and takes it with all others that are there, within bounds; nothing when there will be
-    /// no more.
-    pub(crate) async fn next_batch(&mut self) -> Vec<TaskCommit> {
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        let mut next = self.queue.recv().await;
-        while let Some(commit) = next {
-            bytes += commit.size();
-            batch.push(commit);
-            if batch.len() >= MAX_RECORDS / BATCHES || bytes >= MAX_BYTES / BATCHES {
-                break;
+    /// Waits for so many finished tasks and takes all that are there, within bounds; what is left when there will be no
+    /// more. Dropping the future loses nothing.
+    pub(crate) async fn next_batch(&mut self, at_least: usize) -> Batch {
+        while !self.batch.is_full() {
+            let next = match self.queue.try_recv() {
+                Err(TryRecvError::Empty) if self.batch.room.records < at_least => self.queue.recv().await,
+                next => next.ok(),
+            };
+            match next {
+                Some(finished) => self.batch.add(finished),
+                None => break,
             }
-            next = self.queue.try_recv().ok();
         }
-        batch
+        std::mem::take(&mut self.batch)
     }
 
     /// Frees the room that a batch took.
@@ -103,6 +116,30 @@ impl Shared {
     }
 }
 
+/// Tasks that are written together.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// The places of the tasks.
+    pub(crate) places: Vec<u64>,
+    /// Their records, in the same order.
+    pub(crate) commits: Vec<TaskCommit>,
+    /// The room that they take.
+    pub(crate) room: Room,
+}
+
+impl Batch {
+    fn add(&mut self, Finished { place, commit }: Finished) {
+        self.room.records += 1;
+        self.room.bytes += commit.size();
+        self.places.push(place);
+        self.commits.push(commit);
+    }
+
+    const fn is_full(&self) -> bool {
+        self.room.records >= MAX_RECORDS / BATCHES || self.room.bytes >= MAX_BYTES / BATCHES
+    }
+}
+
 /// How much of the backlog's room some tasks take.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Room {
@@ -111,11 +148,6 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// What these tasks take.
-    pub(crate) fn of(tasks: &[TaskCommit]) -> Self {
-        Self { records: tasks.len(), bytes: tasks.iter().map(TaskCommit::size).sum() }
-    }
-
     fn is_full(self) -> bool {
         self.records >= MAX_RECORDS || self.bytes >= MAX_BYTES
     }

@@ -48,7 +48,7 @@ pub enum RunEvent {
         /// Why.
         cause: StopCause,
     },
-    /// All tasks are done; metrics and digests are being computed from the store.
+    /// All tasks are done; metrics and digests are being computed.
     Finishing,
 }
 

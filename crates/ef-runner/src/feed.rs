@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ef_model::{DatasetRow, Digest, ItemSource, SourceError};
 use tokio::sync::Notify;
@@ -13,6 +14,8 @@ pub const DATASET_THREAD: &str = "ef-dataset";
 const AHEAD: usize = 64;
 /// The reading thread sleeps until so few are left: waking it for each row would cost more than reading the row.
 const RESUME: usize = 16;
+/// While rows come faster than this, whoever waits for them is woken once for many: a wake costs more than a row.
+const LULL: Duration = Duration::from_micros(250);
 
 /// What the reading thread delivers.
 pub(crate) enum Fed {
@@ -30,7 +33,7 @@ pub(crate) enum Fed {
 /// Starts the thread. It ends with the dataset, or at the first row that nobody waits for.
 pub(crate) fn start(mut source: Box<dyn ItemSource>) -> std::io::Result<Feed> {
     let shared = Arc::new(Shared::default());
-    let writer = Writer(Arc::clone(&shared));
+    let mut writer = Writer { shared: Arc::clone(&shared), notified: None };
     std::thread::Builder::new().name(DATASET_THREAD.to_owned()).spawn(move || {
         loop {
             let fed = match source.next_row() {
@@ -44,55 +47,72 @@ pub(crate) fn start(mut source: Box<dyn ItemSource>) -> std::io::Result<Feed> {
             }
         }
     })?;
-    Ok(Feed(shared))
+    Ok(Feed { shared, succession: false })
 }
 
 /// The rows as they come. Dropping it ends the reading thread at its next row.
-pub(crate) struct Feed(Arc<Shared>);
+pub(crate) struct Feed {
+    shared: Arc<Shared>,
+    /// Rows have come, and no lull since.
+    succession: bool,
+}
 
 impl Feed {
     /// The next delivery; nothing when the reading thread is gone without a last word, which is a panic in it.
     pub(crate) async fn next(&mut self) -> Option<Fed> {
         loop {
             {
-                let mut queue = self.0.lock();
+                let mut queue = self.shared.lock();
                 if let Some(fed) = queue.rows.pop_front() {
                     if queue.rows.len() == RESUME {
-                        self.0.drained.notify_one();
+                        self.shared.drained.notify_one();
                     }
+                    self.succession = true;
                     return Some(fed);
                 }
                 if queue.ended {
                     return None;
                 }
             }
-            // A delivery between the look and the wait leaves its mark in the notification.
-            self.0.delivered.notified().await;
+            // A delivery between the look and the wait leaves its mark in the notification. The first of a quick
+            // succession gives one at once, its followers may give none: until there was a lull, there is another look.
+            let delivered = self.shared.delivered.notified();
+            if self.succession {
+                self.succession = tokio::time::timeout(LULL, delivered).await.is_ok();
+            } else {
+                delivered.await;
+            }
         }
     }
 }
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        self.0.lock().abandoned = true;
-        self.0.drained.notify_one();
+        self.shared.lock().abandoned = true;
+        self.shared.drained.notify_one();
     }
 }
 
 /// The reading thread's end.
-struct Writer(Arc<Shared>);
+struct Writer {
+    shared: Arc<Shared>,
+    /// When it last told of a row.
+    notified: Option<Instant>,
+}
 
 impl Writer {
     /// Delivers, and waits while too much is read ahead. False when nobody waits for more.
-    fn deliver(&self, fed: Fed) -> bool {
-        let mut queue = self.0.lock();
+    fn deliver(&mut self, fed: Fed) -> bool {
+        let mut queue = self.shared.lock();
         queue.rows.push_back(fed);
-        if queue.rows.len() == 1 {
-            self.0.delivered.notify_one();
+        let now = Instant::now();
+        if self.notified.is_none_or(|notified| now - notified > LULL) || queue.rows.len() >= RESUME {
+            self.shared.delivered.notify_one();
+            self.notified = Some(now);
         }
         if queue.rows.len() >= AHEAD {
             while queue.rows.len() > RESUME && !queue.abandoned {
-                queue = self.0.drained.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue = self.shared.drained.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
         }
         !queue.abandoned
@@ -101,8 +121,8 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.0.lock().ended = true;
-        self.0.delivered.notify_one();
+        self.shared.lock().ended = true;
+        self.shared.delivered.notify_one();
     }
 }
 

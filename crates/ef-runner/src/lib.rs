@@ -5,12 +5,13 @@ mod backlog;
 mod call;
 mod event;
 mod feed;
-mod finish;
+mod ledger;
 mod plan;
 mod run;
 mod schedule;
 mod seed;
 mod stop;
+mod tally;
 mod task;
 mod writer;
 

@@ -11,10 +11,12 @@ use crate::backlog;
 use crate::call::now_us;
 use crate::event::EventSender;
 use crate::feed::{self, Fed, Feed};
+use crate::ledger::{self, Ledger};
 use crate::schedule::{Fate, Scheduler};
+use crate::tally::{self, Tally};
 use crate::task::Tasks;
-use crate::writer::{Writer, Written};
-use crate::{Events, Plan, RunEvent, StopCause, Stopper, finish};
+use crate::writer::Writer;
+use crate::{Events, Plan, RunEvent, StopCause, Stopper};
 
 /// Why there is no completed result.
 #[derive(Debug, thiserror::Error)]
@@ -83,14 +85,20 @@ impl Runner {
         let max_concurrent = runtime.max_concurrent as usize;
         let permits = Arc::new(Semaphore::new(max_concurrent));
         let (backlog, queue) = backlog::channel();
+        let (account, entries) = ledger::channel();
         let writer = Writer {
             store: Arc::clone(&store),
             run_id: self.plan.head.run_id.clone(),
+            stopper: self.stopper.clone(),
+            ledger: account,
+        };
+        let ledger = Ledger {
             events: self.events.clone(),
             stopper: self.stopper.clone(),
             permits: Arc::clone(&permits),
             max_concurrent,
             max_cost_usd: runtime.max_cost_usd,
+            tally: Tally::new(&self.plan.spec),
         };
         let (repeats, abort_on_failure) = (runtime.repeats, runtime.on_failure == OnFailure::Abort);
         let scheduler = Scheduler {
@@ -102,16 +110,18 @@ impl Runner {
             repeats,
             abort_on_failure,
         };
-        // A set of one: dropping the run ends the writer too.
-        let mut writing = JoinSet::new();
+        // Sets of one: dropping the run ends writer and ledger too.
+        let (mut writing, mut accounting) = (JoinSet::new(), JoinSet::new());
         writing.spawn(writer.run(queue));
+        accounting.spawn(ledger.run(entries));
         let fate = scheduler.drive(first, rows).await;
-        let Written { counts, failure } =
-            writing.join_next().await.expect("the writer was started").expect("the writer does not panic");
+        let failure = writing.join_next().await.expect("the writer was started").expect("the writer does not panic");
+        let (counts, tally) =
+            accounting.join_next().await.expect("the ledger was started").expect("the ledger does not panic");
         if let Some(error) = failure {
             return Err(self.refused(store.as_ref(), error, counts).await);
         }
-        self.conclude(store.as_ref(), fate, counts).await
+        self.conclude(store.as_ref(), fate, counts, tally).await
     }
 
     /// Waits for the first row: a dataset that cannot be read at all leaves no run behind.
@@ -137,14 +147,20 @@ impl Runner {
     }
 
     /// After the last task: the result, or why there is none.
-    async fn conclude(self, store: &dyn TraceStore, fate: Fate, counts: Counts) -> Result<RunResult, RunError> {
+    async fn conclude(
+        self,
+        store: &dyn TraceStore,
+        fate: Fate,
+        counts: Counts,
+        tally: Tally,
+    ) -> Result<RunResult, RunError> {
         let failed = |error| RunError::Store { error, counts: Box::new(counts) };
         let stopped = self.stopper.cause();
         let (cause, source_error) = match (fate, stopped) {
             (Fate::Failed(error), _) => (StopCause::Dataset(error.message.clone()), Some(error)),
             (_, Some(cause @ StopCause::TaskFailed { .. })) => (cause, None),
             // A stop that came when everything was done has stopped nothing.
-            (Fate::Whole { digest }, _) => return self.complete(store, digest).await.map_err(failed),
+            (Fate::Whole { digest }, _) => return self.complete(store, digest, tally).await.map_err(failed),
             (Fate::Partly, cause) => (cause.unwrap_or(StopCause::Interrupted), None),
         };
         let mut result = self.result(RunStatus::Aborted, None, counts);
@@ -153,13 +169,24 @@ impl Runner {
         Err(RunError::Unfinished { cause, source_error, result: Box::new(result) })
     }
 
-    async fn complete(self, store: &dyn TraceStore, dataset: Option<Digest>) -> Result<RunResult, StoreError> {
+    async fn complete(
+        self,
+        store: &dyn TraceStore,
+        dataset: Option<Digest>,
+        tally: Tally,
+    ) -> Result<RunResult, StoreError> {
         self.events.send(RunEvent::Finishing).await;
-        let tally = finish::tally(store, &self.plan.head.run_id, &self.plan.spec).await?;
-        let mut result = self.result(RunStatus::Completed, dataset, tally.counts);
-        result.metrics = tally.metrics;
-        result.records_root = Some(tally.root);
-        result.root_digest = Some(RunResult::bind(&self.plan.head, dataset, tally.records, tally.root));
+        let Plan { head, spec, .. } = &self.plan;
+        let baseline = tally::baseline(store, spec).await?;
+        let (sums, tree) = match tally.whole() {
+            Some(whole) => whole,
+            None => tally::read(store, &head.run_id, spec).await?,
+        };
+        let totals = sums.finish(tree, baseline).await;
+        let mut result = self.result(RunStatus::Completed, dataset, totals.counts);
+        result.metrics = totals.metrics;
+        result.records_root = Some(totals.root);
+        result.root_digest = Some(RunResult::bind(head, dataset, totals.records, totals.root));
         store.finish(&result).await?;
         Ok(result)
     }

@@ -6,11 +6,11 @@ use ef_model::{DatasetRow, Digest, SourceError};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::backlog::BacklogSender;
+use crate::backlog::{BacklogSender, Finished};
 use crate::event::EventSender;
 use crate::feed::{Fed, Feed};
+use crate::ledger::is_failure;
 use crate::task::Tasks;
-use crate::writer::is_failure;
 use crate::{RunEvent, StopCause, Stopper};
 
 /// The one who starts tasks.
@@ -81,12 +81,13 @@ impl Scheduler {
     async fn start_all(&self, first: Fed, rows: &mut Feed, in_flight: &mut JoinSet<bool>) -> Fate {
         let mut fed = Some(first);
         let mut whole = true;
+        let mut places = 0..;
         loop {
             match fed {
                 Some(Fed::Row(row)) => {
                     let repeats = if matches!(row, DatasetRow::Item(_)) { self.repeats } else { 1 };
-                    for repeat in 0..repeats {
-                        self.start(row.clone(), repeat, in_flight).await;
+                    for (repeat, place) in (0..repeats).zip(&mut places) {
+                        self.start(place, row.clone(), repeat, in_flight).await;
                     }
                 }
                 Some(Fed::End { digest }) => return if whole { Fate::Whole { digest } } else { Fate::Partly },
@@ -105,7 +106,7 @@ impl Scheduler {
     }
 
     /// Starts a task as soon as it may be; its permit is held until its calls are over.
-    async fn start(&self, row: DatasetRow, repeat: u32, in_flight: &mut JoinSet<bool>) {
+    async fn start(&self, place: u64, row: DatasetRow, repeat: u32, in_flight: &mut JoinSet<bool>) {
         self.backlog.admit().await;
         let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the permits are never closed");
         if self.stopper.cause().is_some() {
@@ -122,7 +123,7 @@ impl Scheduler {
                     let record = commit.record();
                     stopper.stop_for(StopCause::TaskFailed { item_id: record.item_id.clone(), row: record.row });
                 }
-                backlog.push(commit);
+                backlog.push(Finished { place, commit });
             }
             drop(permit);
             recorded

@@ -2,110 +2,95 @@
 
 use std::sync::Arc;
 
-use ef_model::{Counts, JudgmentResult, RunId, StoreError, TaskCommit, TraceStatus, TraceStore};
-use tokio::sync::Semaphore;
+use ef_model::{RunId, StoreError, TaskCommit, TraceStore};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesOrdered;
+use tokio::sync::mpsc;
 
-use crate::backlog::{BacklogReceiver, Room};
-use crate::event::EventSender;
-use crate::{RunEvent, StopCause, Stopper, TaskNote};
+use crate::backlog::{BacklogReceiver, Batch, Room};
+use crate::ledger::Entry;
+use crate::{StopCause, Stopper};
 
 /// The one who writes.
 pub(crate) struct Writer {
     pub(crate) store: Arc<dyn TraceStore>,
     pub(crate) run_id: RunId,
-    pub(crate) events: EventSender,
     pub(crate) stopper: Stopper,
-    /// The permits of the tasks in flight, to tell their number.
-    pub(crate) permits: Arc<Semaphore>,
-    pub(crate) max_concurrent: usize,
-    pub(crate) max_cost_usd: Option<f64>,
+    /// Who is told what has become durable.
+    pub(crate) ledger: mpsc::Sender<Entry>,
 }
 
-/// What the writer has done when it ends.
-pub(crate) struct Written {
-    /// All that is durable.
-    pub(crate) counts: Counts,
-    /// Why it ended, unless all was written.
-    pub(crate) failure: Option<StoreError>,
+/// Batches that are handed to the store at the same time: while one is written, the store can prepare the next.
+const AT_ONCE: usize = 2;
+/// Tasks that have to wait before a batch is handed over beside another: fewer would rather be a part of a larger one.
+const WORTH_PREPARING: usize = 512;
+
+/// A batch that the store has answered.
+struct Answered {
+    places: Vec<u64>,
+    room: Room,
+    /// What is durable: all of the batch, or all but the records that are in conflict, or nothing.
+    durable: Arc<[TaskCommit]>,
+    failure: Option<StoreError>,
 }
 
 impl Writer {
-    /// Writes until no more tasks can come or the store fails.
+    /// Writes until no more tasks can come or the store fails. Returns the failure, if not all was written.
     ///
-    /// A batch is whatever has finished while the one before it was written, so it grows with the load by itself.
-    pub(crate) async fn run(self, mut queue: BacklogReceiver) -> Written {
-        let mut counts = Counts::default();
-        let mut cost_usd = 0.0;
-        let mut refusal = None;
+    /// A batch is whatever has finished while others were written, so it grows with the load by itself.
+    pub(crate) async fn run(self, mut queue: BacklogReceiver) -> Option<StoreError> {
+        let mut failure = None;
+        let mut appending = FuturesOrdered::new();
+        let mut open = true;
         loop {
-            let batch = queue.next_batch().await;
-            if batch.is_empty() {
-                return Written { counts, failure: refusal };
-            }
-            let room = Room::of(&batch);
-            let (durable, failure) = self.append(batch).await;
-            for commit in durable.iter() {
-                counts.add(commit.record());
-                cost_usd += commit.record().judgments.iter().filter_map(|j| j.result.cost_usd()).sum::<f64>();
-            }
-            let tasks = durable.iter().map(note).collect();
-            queue.release(room);
-            if let Some(failure) = failure {
-                self.stopper.stop_for(StopCause::Store);
-                if !matches!(failure, StoreError::Conflict { .. }) {
-                    return Written { counts, failure: Some(failure) };
+            let at_least = if appending.is_empty() { 1 } else { WORTH_PREPARING };
+            tokio::select! {
+                biased;
+                Some(answered) = appending.next() => {
+                    let Answered { places, room, durable, failure: failed } = answered;
+                    queue.release(room);
+                    // A ledger that is gone has panicked, which its join tells.
+                    let _ = self.ledger.send(Entry { places, commits: durable }).await;
+                    if let Some(failed) = failed {
+                        self.stopper.stop_for(StopCause::Store);
+                        // After a mere conflict the store works: whatever else was done is kept.
+                        open &= matches!(failed, StoreError::Conflict { .. });
+                        failure.get_or_insert(failed);
+                    }
                 }
-                // The store works: whatever else was done is kept.
-                refusal.get_or_insert(failure);
+                batch = queue.next_batch(at_least), if open && appending.len() < AT_ONCE => {
+                    open = !batch.commits.is_empty();
+                    if open {
+                        appending.push_back(self.append(batch));
+                    }
+                }
+                else => return failure,
             }
-            if self.max_cost_usd.is_some_and(|budget| cost_usd >= budget) {
-                self.stopper.stop_for(StopCause::BudgetSpent { cost_usd });
-            }
-            let in_flight = self.max_concurrent.saturating_sub(self.permits.available_permits());
-            self.events.send(RunEvent::Committed { tasks, counts, in_flight }).await;
         }
     }
 
-    /// Appends a batch. Returns what is durable: all of it, or all but the records that are in conflict, or nothing.
-    async fn append(&self, batch: Vec<TaskCommit>) -> (Arc<[TaskCommit]>, Option<StoreError>) {
+    /// Appends a batch, or what of it is not in conflict.
+    async fn append(&self, Batch { places, commits, room }: Batch) -> Answered {
         let mut refusal = None;
-        let mut batch: Arc<[TaskCommit]> = batch.into();
+        let mut batch: Arc<[TaskCommit]> = commits.into();
         loop {
-            match self.store.append(&self.run_id, Arc::clone(&batch)).await {
-                Ok(()) => return (batch, refusal),
+            let (durable, failure) = match self.store.append(&self.run_id, Arc::clone(&batch)).await {
+                Ok(()) => (batch, refusal),
                 Err(StoreError::Conflict { item_id, row, existing_row }) => {
                     let accepted =
                         |commit: &&TaskCommit| commit.record().item_id != item_id || commit.record().row != row;
                     let others: Arc<[TaskCommit]> = batch.iter().filter(accepted).cloned().collect();
                     let in_vain = others.len() == batch.len();
                     refusal.get_or_insert(StoreError::Conflict { item_id, row, existing_row });
-                    if in_vain {
-                        return (Arc::default(), refusal);
+                    if !in_vain {
+                        batch = others;
+                        continue;
                     }
-                    batch = others;
+                    (Arc::default(), refusal)
                 }
-                Err(error) => return (Arc::default(), Some(error)),
-            }
+                Err(error) => (Arc::default(), Some(error)),
+            };
+            return Answered { places, room, durable, failure };
         }
     }
-}
-
-fn note(commit: &TaskCommit) -> TaskNote {
-    let record = commit.record();
-    TaskNote {
-        item_id: record.item_id.clone(),
-        row: record.row,
-        status: record.trace.status(),
-        judge_errors: judge_errors(commit),
-    }
-}
-
-fn judge_errors(commit: &TaskCommit) -> usize {
-    let is_error = |result: &JudgmentResult| matches!(result, JudgmentResult::Error { .. });
-    commit.record().judgments.iter().filter(|judgment| is_error(&judgment.result)).count()
-}
-
-/// Whether `on_failure: abort` ends the run for this task.
-pub(crate) fn is_failure(commit: &TaskCommit) -> bool {
-    commit.record().trace.status() != TraceStatus::Ok || judge_errors(commit) > 0
 }

@@ -8,8 +8,10 @@
 use std::collections::HashSet;
 
 use ef_model::{Digest, Payload, StoreError, TaskCommit};
+use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, Row, SqliteConnection};
 
+use crate::known_keys::KnownKeys;
 use crate::statements::{Insert, SelectIn};
 use crate::store::SqliteStore;
 
@@ -41,16 +43,14 @@ impl Statements {
     }
 }
 
-/// Stores the payloads of a batch that are not there yet.
+/// Stores those of the payloads, as [`distinct`] gives them, that are not there yet.
 pub(crate) async fn insert(
-    store: &SqliteStore,
+    statements: &Statements,
+    known_keys: &mut KnownKeys,
     connection: &mut SqliteConnection,
-    batch: &[TaskCommit],
+    distinct: Vec<&Payload>,
 ) -> Result<(), sqlx::Error> {
-    let statements = &store.payloads;
-    let mut known_keys = store.known_keys.lock().await;
     known_keys.refresh(&mut *connection).await?;
-    let distinct = distinct(batch);
     let keys: Vec<i64> = distinct.iter().map(|payload| key(payload.digest())).collect();
     let uncertain: Vec<i64> = keys.iter().copied().filter(|key| known_keys.may_have(*key)).collect();
     let mut known = HashSet::new();
@@ -59,21 +59,20 @@ pub(crate) async fn insert(
     }
     // What is rolled back leaves its keys in the filter, where they do no harm.
     keys.iter().for_each(|key| known_keys.add(*key));
-    drop(known_keys);
     let last: Option<i64> = sqlx::query_scalar("SELECT max(id) FROM payloads").fetch_one(&mut *connection).await?;
     let unknown = distinct.into_iter().filter(|payload| !known.contains(payload.digest().as_bytes().as_slice()));
     let new: Vec<(i64, &Payload)> = (last.unwrap_or(0) + 1..).zip(unknown).collect();
-    let rows = Insert::prepare(&new, |arguments, (id, payload)| {
+    let row = |arguments: &mut SqliteArguments, (id, payload): &(i64, &Payload)| {
         arguments.add(id)?;
         arguments.add(payload.digest().as_bytes().to_vec())?;
         arguments.add(payload.expose_shared())
-    });
-    statements.insert.run(connection, rows).await?;
-    let rows = Insert::prepare(&new, |arguments, (id, payload)| {
+    };
+    statements.insert.run(connection, &new, row).await?;
+    let row = |arguments: &mut SqliteArguments, (id, payload): &(i64, &Payload)| {
         arguments.add(key(payload.digest()))?;
         arguments.add(id)
-    });
-    statements.insert_keys.run(connection, rows).await?;
+    };
+    statements.insert_keys.run(connection, &new, row).await?;
     merge_tiers(connection).await
 }
 
@@ -125,7 +124,7 @@ pub(crate) async fn get(store: &SqliteStore, digests: &[Digest]) -> Result<Vec<O
 }
 
 /// The batch's payloads, each once, in the order of their keys: neighbours in the index are found together.
-fn distinct(batch: &[TaskCommit]) -> Vec<&Payload> {
+pub(crate) fn distinct(batch: &[TaskCommit]) -> Vec<&Payload> {
     let mut seen = HashSet::new();
     let mut payloads: Vec<_> =
         batch.iter().flat_map(TaskCommit::payloads).filter(|payload| seen.insert(payload.digest())).collect();

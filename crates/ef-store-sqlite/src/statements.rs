@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 /// How many rows or keys one statement takes: the largest that fits is taken.
-const SIZES: [usize; 4] = [256, 32, 4, 1];
+const SIZES: [usize; 5] = [1024, 256, 32, 4, 1];
 
 /// An `INSERT` of many rows.
 #[derive(Debug)]
@@ -28,43 +29,41 @@ impl Insert {
         Self { sql }
     }
 
-    /// The arguments for these rows, a chunk a statement.
-    pub(crate) fn prepare<T>(
-        mut rows: &[T],
+    /// Inserts the rows and returns how many were new. While SQLite works on some, the arguments of the next are put
+    /// together.
+    pub(crate) async fn run<T>(
+        &self,
+        connection: &mut SqliteConnection,
+        rows: &[T],
         add: impl Fn(&mut SqliteArguments, &T) -> Result<(), BoxDynError>,
-    ) -> Vec<Chunk> {
-        let mut chunks = Vec::new();
-        for (statement, size) in SIZES.into_iter().enumerate() {
-            while rows.len() >= size {
-                let (chunk, rest) = rows.split_at(size);
-                let mut arguments = SqliteArguments::default();
-                for row in chunk {
-                    add(&mut arguments, row).expect("texts, blobs and numbers are encoded without fail");
-                }
-                chunks.push(Chunk { statement, arguments });
-                rows = rest;
+    ) -> Result<u64, sqlx::Error> {
+        let mut chunks = chunks(rows).map(|(statement, chunk)| {
+            let mut arguments = SqliteArguments::default();
+            for row in chunk {
+                add(&mut arguments, row).expect("texts, blobs and numbers are encoded without fail");
             }
-        }
-        chunks
-    }
-
-    /// Inserts what was prepared and returns how many rows were new.
-    pub(crate) async fn run(&self, connection: &mut SqliteConnection, chunks: Vec<Chunk>) -> Result<u64, sqlx::Error> {
+            (statement, arguments)
+        });
         let mut inserted = 0;
-        for Chunk { statement, arguments } in chunks {
+        let mut next = chunks.next();
+        while let Some((statement, arguments)) = next {
             let statement = sqlx::query_with(AssertSqlSafe(Arc::clone(&self.sql[statement])), arguments);
-            inserted += statement.execute(&mut *connection).await?.rows_affected();
+            let (done, prepared) = join(statement.execute(&mut *connection), async { chunks.next() }).await;
+            inserted += done?.rows_affected();
+            next = prepared;
         }
         Ok(inserted)
     }
 }
 
-/// The arguments of one statement.
-#[derive(Debug)]
-pub(crate) struct Chunk {
-    /// Which of the sizes it has.
-    statement: usize,
-    arguments: SqliteArguments,
+/// Cuts rows into chunks of the sizes that there are statements for, each with the statement's place among them.
+fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = (usize, &[T])> {
+    std::iter::from_fn(move || {
+        let statement = SIZES.iter().position(|&size| size <= rows.len())?;
+        let (chunk, rest) = rows.split_at(SIZES[statement]);
+        rows = rest;
+        Some((statement, chunk))
+    })
 }
 
 /// A `SELECT` by many keys.

@@ -22,11 +22,17 @@ pub struct SqliteStore {
     pub(crate) path: PathBuf,
     pub(crate) writer: SqlitePool,
     pub(crate) readers: SqlitePool,
-    /// Row ids of the components that are stored already, by the digests of their identities.
-    pub(crate) components: Mutex<HashMap<Digest, i64>>,
-    pub(crate) known_keys: Mutex<KnownKeys>,
+    pub(crate) writing: Mutex<Writing>,
     pub(crate) payloads: payloads::Statements,
     pub(crate) insert_traces: Insert,
+}
+
+/// What whoever appends knows of the file; held while a batch is appended.
+#[derive(Debug, Default)]
+pub(crate) struct Writing {
+    /// Row ids of the components that are stored already, by the digests of their identities.
+    pub(crate) components: HashMap<Digest, i64>,
+    pub(crate) known_keys: KnownKeys,
 }
 
 impl SqliteStore {
@@ -64,8 +70,7 @@ impl SqliteStore {
             path: path.to_owned(),
             writer: pool(1, open::writer_options(path)),
             readers: pool(3, open::reader_options(path)),
-            components: Mutex::default(),
-            known_keys: Mutex::default(),
+            writing: Mutex::default(),
             payloads: payloads::Statements::new(),
             insert_traces: Insert::new("traces", &trace_row::COLUMNS),
         }

@@ -9,8 +9,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Row, SqliteConnection};
 
 use crate::payloads;
-use crate::statements::{Chunk, Insert};
-use crate::store::SqliteStore;
+use crate::store::{SqliteStore, Writing};
 use crate::trace_row::TraceRow;
 
 pub(crate) async fn begin(store: &SqliteStore, head: &RunHead) -> Result<(), StoreError> {
@@ -55,29 +54,26 @@ pub(crate) async fn append(store: &SqliteStore, run: &RunId, batch: Arc<[TaskCom
         return Ok(());
     }
     let failed = |error: sqlx::Error| store.failed(&error);
+    let payloads = payloads::distinct(&batch);
+    // One batch after the other, in the order in which they came; what is above is done while the one before is written.
+    let mut writing = store.writing.lock().await;
+    let Writing { components, known_keys } = &mut *writing;
     let mut transaction = store.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let connection = &mut *transaction;
     let run_row = open_run(store, connection, run).await?;
-    let components = Arc::new(Components::of_batch(store, connection, &batch).await?);
-    // The rows of the traces are put together while the payloads are inserted.
-    let prepared = tokio::spawn(prepare_traces(run_row, Arc::clone(&batch), Arc::clone(&components)));
-    payloads::insert(store, connection, &batch).await.map_err(failed)?;
-    let prepared = prepared.await.expect("putting rows together does not panic");
-    let inserted = store.insert_traces.run(connection, prepared).await.map_err(failed)?;
+    let known = Components::of_batch(store, components, connection, &batch).await?;
+    payloads::insert(&store.payloads, known_keys, connection, payloads).await.map_err(failed)?;
+    let row = |arguments: &mut SqliteArguments, commit: &TaskCommit| {
+        TraceRow::new(run_row, commit, |id| known.id(id), |id| known.id(id)).add_to(arguments)
+    };
+    let inserted = store.insert_traces.run(connection, &batch, row).await.map_err(failed)?;
     if inserted < batch.len() as u64 {
         check_known(store, connection, run_row, &batch).await?;
     }
     transaction.commit().await.map_err(failed)?;
-    components.remember(store).await;
+    // What a rolled-back transaction inserted is not there, so these are remembered only now.
+    components.extend(known.new);
     Ok(())
-}
-
-/// The arguments of the statements that insert a batch's traces.
-async fn prepare_traces(run: i64, batch: Arc<[TaskCommit]>, components: Arc<Components>) -> Vec<Chunk> {
-    let arguments = |arguments: &mut SqliteArguments, commit: &TaskCommit| {
-        TraceRow::new(run, commit, |id| components.id(id), |id| components.id(id)).add_to(arguments)
-    };
-    Insert::prepare(&batch, arguments)
 }
 
 /// The run's row id, if it takes records.
@@ -143,14 +139,15 @@ struct Components {
 impl Components {
     async fn of_batch(
         store: &SqliteStore,
+        stored: &HashMap<Digest, i64>,
         connection: &mut SqliteConnection,
         batch: &[TaskCommit],
     ) -> Result<Self, StoreError> {
         let mut components = Self { ids: HashMap::new(), new: Vec::new() };
         for record in batch.iter().map(TaskCommit::record) {
-            components.add(store, connection, &record.trace.evaluator).await?;
+            components.add(store, stored, connection, &record.trace.evaluator).await?;
             for judgment in &record.judgments {
-                components.add(store, connection, &judgment.judge).await?;
+                components.add(store, stored, connection, &judgment.judge).await?;
             }
         }
         Ok(components)
@@ -159,6 +156,7 @@ impl Components {
     async fn add<T: Serialize>(
         &mut self,
         store: &SqliteStore,
+        stored: &HashMap<Digest, i64>,
         connection: &mut SqliteConnection,
         identity: &Arc<T>,
     ) -> Result<(), StoreError> {
@@ -167,9 +165,8 @@ impl Components {
             return Ok(());
         }
         let digest = canonical::digest(&**identity);
-        let known = store.components.lock().await.get(&digest).copied();
-        let id = match known {
-            Some(id) => id,
+        let id = match stored.get(&digest) {
+            Some(id) => *id,
             None => {
                 let id = insert_component(connection, digest, &**identity).await.map_err(|e| store.failed(&e))?;
                 self.new.push((digest, id));
@@ -182,13 +179,6 @@ impl Components {
 
     fn id<T>(&self, identity: &Arc<T>) -> i64 {
         self.ids[&Arc::as_ptr(identity).addr()]
-    }
-
-    /// Called after the commit: what a rolled-back transaction inserted is not there.
-    async fn remember(&self, store: &SqliteStore) {
-        if !self.new.is_empty() {
-            store.components.lock().await.extend(self.new.iter().copied());
-        }
     }
 }
 

@@ -1,0 +1,79 @@
+//! The account of what is durable: told to whoever listens, counted, and held against the budget.
+
+use std::sync::Arc;
+
+use ef_model::{Counts, JudgmentResult, TaskCommit, TraceStatus};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::event::EventSender;
+use crate::tally::Tally;
+use crate::{RunEvent, StopCause, Stopper, TaskNote};
+
+/// Batches that may wait for the account before the writer waits for it.
+const BATCHES: usize = 2;
+
+/// Tasks that have become durable together.
+pub(crate) struct Entry {
+    /// The places of the batch's tasks.
+    pub(crate) places: Vec<u64>,
+    /// Their records; fewer than places where some were refused.
+    pub(crate) commits: Arc<[TaskCommit]>,
+}
+
+/// The one who keeps the account.
+pub(crate) struct Ledger {
+    pub(crate) events: EventSender,
+    pub(crate) stopper: Stopper,
+    /// The permits of the tasks in flight, to tell their number.
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) max_concurrent: usize,
+    pub(crate) max_cost_usd: Option<f64>,
+    pub(crate) tally: Tally,
+}
+
+/// The way into the account.
+pub(crate) fn channel() -> (mpsc::Sender<Entry>, mpsc::Receiver<Entry>) {
+    mpsc::channel(BATCHES)
+}
+
+impl Ledger {
+    /// Keeps the account until nothing more can become durable.
+    pub(crate) async fn run(mut self, mut entries: mpsc::Receiver<Entry>) -> (Counts, Tally) {
+        let mut counts = Counts::default();
+        let mut cost_usd = 0.0;
+        while let Some(Entry { places, commits }) = entries.recv().await {
+            for commit in commits.iter() {
+                counts.add(commit.record());
+                cost_usd += commit.record().judgments.iter().filter_map(|j| j.result.cost_usd()).sum::<f64>();
+            }
+            if self.max_cost_usd.is_some_and(|budget| cost_usd >= budget) {
+                self.stopper.stop_for(StopCause::BudgetSpent { cost_usd });
+            }
+            self.tally.enter(&places, &commits);
+            let tasks = commits.iter().map(note).collect();
+            let in_flight = self.max_concurrent.saturating_sub(self.permits.available_permits());
+            self.events.send(RunEvent::Committed { tasks, counts, in_flight }).await;
+        }
+        (counts, self.tally)
+    }
+}
+
+fn note(commit: &TaskCommit) -> TaskNote {
+    let record = commit.record();
+    TaskNote {
+        item_id: record.item_id.clone(),
+        row: record.row,
+        status: record.trace.status(),
+        judge_errors: judge_errors(commit),
+    }
+}
+
+fn judge_errors(commit: &TaskCommit) -> usize {
+    let is_error = |result: &JudgmentResult| matches!(result, JudgmentResult::Error { .. });
+    commit.record().judgments.iter().filter(|judgment| is_error(&judgment.result)).count()
+}
+
+/// Whether `on_failure: abort` ends the run for this task.
+pub(crate) fn is_failure(commit: &TaskCommit) -> bool {
+    commit.record().trace.status() != TraceStatus::Ok || judge_errors(commit) > 0
+}
