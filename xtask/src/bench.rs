@@ -16,6 +16,7 @@ mod dataset;
 mod figures;
 mod programs;
 mod report;
+mod resume;
 mod targets;
 
 use figures::{Figures, Size, Start};
@@ -36,12 +37,18 @@ pub(crate) struct Arguments {
     /// Fail when a target that was measured is not met.
     #[arg(long)]
     check: bool,
+    /// Measure only how long `ef resume` takes to start its first new item.
+    #[arg(long)]
+    resume: bool,
 }
 
 /// Runs the bench: results as a table on standard output and as JSON in a file.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let programs = programs::build()?;
     let scratch = Scratch::new(&programs.target_directory.join("bench"))?;
+    if arguments.resume {
+        return resumed(arguments, &programs, &scratch.0);
+    }
     let sizes = arguments.sizes.iter().map(|&items| size(&programs, &scratch.0, items, arguments.runs));
     let sizes = sizes.collect::<Result<Vec<Size>, Failure>>()?;
     let start = start(&programs, &scratch.0)?;
@@ -57,6 +64,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::new("a target is not met"));
     }
     Ok(())
+}
+
+/// How soon a resumed run goes on, at each size.
+fn resumed(arguments: &Arguments, programs: &Programs, scratch: &Path) -> Result<(), Failure> {
+    let mut is_slow = false;
+    for &items in &arguments.sizes {
+        let mut taken = resume::measure(programs, scratch, items, arguments.runs)?;
+        taken.sort_by(f64::total_cmp);
+        let (median, longest) = (taken[taken.len() / 2], taken[taken.len() - 1]);
+        println!("{items} records: the first new item after {median:.0} ms (median), {longest:.0} ms (longest)");
+        is_slow |= longest > resume::TARGET_MS;
+    }
+    if arguments.check && is_slow { Err(Failure::new("a target is not met")) } else { Ok(()) }
 }
 
 /// One size: the programs take turns on one dataset.

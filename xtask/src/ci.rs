@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::step::{self, Failure, cargo};
-use crate::tidy;
+use crate::{audit, lock, sbom, tidy};
 
 struct Step {
     name: &'static str,
@@ -12,7 +12,7 @@ struct Step {
     run: fn() -> Result<(), Failure>,
 }
 
-const STEPS: [Step; 4] = [
+const STEPS: [Step; 7] = [
     Step { name: "format", fix: "cargo fmt --all", run: || step::run(&mut cargo(["fmt", "--all", "--", "--check"])) },
     Step {
         name: "clippy",
@@ -28,6 +28,9 @@ const STEPS: [Step; 4] = [
         fix: "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps",
         run: || step::run(cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings")),
     },
+    Step { name: "lock", fix: "cargo xtask lock", run: || lock::run(&lock::Arguments::check()) },
+    Step { name: "sbom", fix: "cargo xtask sbom", run: || sbom::run(&sbom::Arguments::default()) },
+    Step { name: "audit", fix: "cargo xtask audit", run: || audit::run(&audit::Arguments::of_ci()) },
 ];
 
 /// Runs all steps, then says which failed and what to do.

@@ -7,9 +7,16 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod audit;
 mod bench;
 mod ci;
+mod fuzz;
+mod lock;
 mod measure;
+mod packages;
+mod release;
+mod sbom;
+mod simulate;
 mod step;
 mod test;
 mod tidy;
@@ -26,12 +33,28 @@ struct Arguments {
 enum Task {
     /// Run all tests: with nextest where it is installed, else with cargo test; doctests always.
     Test(test::Arguments),
-    /// What has to pass before a change lands, besides the tests: format, clippy, tidy, docs.
+    /// What has to pass before a change lands, besides the tests: format, clippy, tidy, docs, lock, SBOM, audit.
     Ci,
     /// Check the rules of the house: imports, docs, links, manifests, generated files, each crate alone.
     Tidy(tidy::Arguments),
     /// Measure `ef run` beside the bare cost of writing the same bytes to SQLite.
     Bench(bench::Arguments),
+    Fuzz(fuzz::Arguments),
+    Simulate(simulate::Arguments),
+    /// Bring Cargo.lock and docs/third-party.md up to date.
+    Lock(lock::Arguments),
+    /// Judge all dependencies: advisories, yanked releases, licences, bans, sources.
+    Audit(audit::Arguments),
+    /// Write what is linked into `ef` as a CycloneDX document.
+    Sbom(sbom::Arguments),
+    /// Build `ef` twice in different folders and compare.
+    Repro,
+    /// Build a release for this platform: archive, SBOM, provenance, sums.
+    Dist(release::dist::Arguments),
+    /// Sign a release with a minisign key.
+    Sign(release::sign::Arguments),
+    /// Check a release: signature, sums, provenance, SBOM.
+    Verify(release::verify::Arguments),
     /// Run one command and write what it used as JSON.
     #[command(hide = true)]
     Measure(measure::Arguments),
@@ -43,6 +66,15 @@ fn main() -> ExitCode {
         Task::Ci => ci::run(),
         Task::Tidy(arguments) => tidy::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
+        Task::Simulate(arguments) => simulate::run(&arguments),
+        Task::Lock(arguments) => lock::run(&arguments),
+        Task::Audit(arguments) => audit::run(&arguments),
+        Task::Sbom(arguments) => sbom::run(&arguments),
+        Task::Repro => release::repro::run(),
+        Task::Dist(arguments) => release::dist::run(&arguments),
+        Task::Sign(arguments) => release::sign::run(&arguments),
+        Task::Verify(arguments) => release::verify::run(&arguments),
         Task::Measure(arguments) => measure::run(&arguments),
     };
     match done {

@@ -69,6 +69,65 @@ pub(crate) fn output(command: &mut Command) -> Result<Output, Failure> {
     command.stdin(Stdio::null()).output().map_err(|error| not_started(command, &error))
 }
 
+/// Runs a command for what it prints on standard output.
+///
+/// # Errors
+///
+/// When it cannot be started, or does not succeed; the failure has what it said on standard error.
+pub(crate) fn text(command: &mut Command) -> Result<String, Failure> {
+    let output = output(command)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Failure::new(format!("`{}` failed ({}):\n{}", shown(command), output.status, said.trim_end())));
+    }
+    String::from_utf8(output.stdout)
+        .map_err(|_| Failure::new(format!("`{}` printed something that is not text", shown(command))))
+}
+
+/// Reads a file.
+///
+/// # Errors
+///
+/// When it cannot be read; the failure names it.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| Failure::new(format!("{} could not be read: {error}", path.display())))
+}
+
+/// Reads a text file.
+///
+/// # Errors
+///
+/// When it cannot be read or is not UTF-8; the failure names it.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(read(path)?).map_err(|_| Failure::new(format!("{} is not a text", path.display())))
+}
+
+/// Writes a file, in a folder that is made where it is not there.
+///
+/// # Errors
+///
+/// When it cannot be written; the failure names it.
+pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(path, content))
+        .map_err(|error| Failure::new(format!("{} could not be written: {error}", path.display())))
+}
+
+/// Removes a folder with all that is in it; one that is not there is no failure.
+///
+/// # Errors
+///
+/// When it cannot be removed; the failure names it.
+pub(crate) fn remove(folder: &Path) -> Result<(), Failure> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Failure::new(format!("{} could not be removed: {error}", folder.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The command as one would type it.
 pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
@@ -90,6 +149,13 @@ mod tests {
         let failure = run(Command::new("sh").args(["-c", "exit 42"])).expect_err("exit 42 is a failure");
         assert_eq!(failure.code, 42);
         assert!(failure.message.contains("sh -c exit 42"), "{failure}");
+    }
+
+    #[test]
+    fn a_command_that_is_asked_for_its_text_is_quoted_when_it_fails() {
+        assert_eq!(text(Command::new("sh").args(["-c", "echo said"])).expect("it succeeds"), "said\n");
+        let failure = text(Command::new("sh").args(["-c", "echo why >&2; exit 1"])).expect_err("it fails");
+        assert!(failure.message.ends_with(":\nwhy"), "{failure}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use clap::Args;
 use crate::step::{self, Failure};
 
 mod alone;
+mod dependency_lists;
 mod generated;
 mod imports;
 mod includes;
@@ -17,8 +18,12 @@ mod links;
 mod manifests;
 mod metadata;
 mod module_docs;
+mod named_tests;
+mod security;
 mod sources;
+mod tasks;
 mod tree;
+mod workflows;
 
 /// Arguments of `cargo xtask tidy`.
 #[derive(Debug, Default, Args)]
@@ -84,6 +89,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     check!("manifests", manifests::check(&tree, &metadata));
     check!("sources", sources::check(&tree));
     check!("included files", includes::check(&tree));
+    check!("security claims", security::check(&tree));
+    check!("workflows", workflows::check(&tree));
+    check!("tasks that are called", tasks::check(&tree));
+    check!("lists of dependencies", dependency_lists::check(&tree)?);
     if !arguments.no_build {
         check!("generated files", generated::check(&metadata)?);
         check!("each crate packages alone", alone::packages(&metadata)?);

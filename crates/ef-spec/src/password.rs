@@ -2,44 +2,22 @@
 
 use std::ops::Range;
 
-/// The places of the passwords in a text: `scheme://user:HERE@host` and `?password=HERE`. A variable such as
-/// `${PGPASSWORD}` is a name and not a password.
-pub(crate) fn find(text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut from = 0;
-    while let Some(scheme) = text[from..].find("://") {
-        let start = from + scheme + "://".len();
-        let end = start
-            + text[start..]
-                .find(|c: char| c.is_whitespace() || "\"'`<>".contains(c))
-                .unwrap_or_else(|| text.len() - start);
-        let uri = &text[start..end];
-        // The last '@': a password that was not escaped may hold one.
-        let host = uri.rfind('@').unwrap_or(0);
-        if let Some(colon) = uri[..host].find(':') {
-            found.push(start + colon + 1..start + host);
-        }
-        for (position, name) in uri[host..].match_indices("password=") {
-            let value = host + position + name.len();
-            let length = uri[value..].find(['&', '#']).unwrap_or_else(|| uri.len() - value);
-            found.push(start + value..start + value + length);
-        }
-        from = end;
+/// The text with stars in the place of each password, and of the same length in bytes.
+pub(crate) fn masked(mut text: String) -> String {
+    for range in find(&text) {
+        let stars = "*".repeat(range.len());
+        text.replace_range(range, &stars);
     }
-    found.retain(|range| !range.is_empty() && !is_variable(&text[range.clone()]));
-    found
-}
-
-fn is_variable(text: &str) -> bool {
-    text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| !name.contains(['$', '{', '}']))
+    text
 }
 
 /// The URI without its password.
 pub(crate) fn removed(uri: &str) -> String {
+    let Some((scheme, _)) = uri.split_once(MARK) else { return uri.to_owned() };
     let mut rest = uri;
     let mut kept = String::with_capacity(uri.len());
     let mut at = 0;
-    for range in find(uri) {
+    for range in of_uri(uri, scheme.len() + MARK.len()) {
         let piece = &uri[at..range.start];
         kept.push_str(if uri[range.end..].starts_with('@') { piece.trim_end_matches(':') } else { piece });
         at = range.end;
@@ -47,6 +25,70 @@ pub(crate) fn removed(uri: &str) -> String {
     }
     kept.push_str(rest);
     kept
+}
+
+/// What stands between a URI's scheme and the rest of it.
+const MARK: &str = "://";
+/// The parameter that holds a password where a URI's user has none.
+const PARAMETER: &str = "password=";
+
+/// The places of the passwords of all URIs in a text: `scheme://user:HERE@host` and `?password=HERE`.
+fn find(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(scheme) = text[from..].find(MARK) {
+        let start = from + scheme + MARK.len();
+        let end = start + length(&text[..from + scheme], &text[start..]);
+        found.extend(of_uri(&text[..end], start));
+        from = end;
+    }
+    found
+}
+
+/// The length of the URI that `rest` begins with. A password may hold any character, so that only the quote with which
+/// the URI begins ends it; without one a blank does, and where a text begins with the URI, the end of its line.
+fn length(before: &str, rest: &str) -> usize {
+    let scheme = |c: char| c.is_ascii_alphanumeric() || "+.-".contains(c);
+    let close = match before.trim_end_matches(scheme).chars().next_back() {
+        Some(quote @ ('"' | '\'' | '`')) => quote,
+        Some('<') => '>',
+        None => '\n',
+        _ => return rest.find(char::is_whitespace).unwrap_or(rest.len()),
+    };
+    let mut characters = rest.char_indices().peekable();
+    while let Some((at, c)) = characters.next() {
+        let doubled = c == '\'' && characters.peek().is_some_and(|(_, next)| *next == '\'');
+        if (c == '\\' && close == '"') || (close == '\'' && doubled) {
+            characters.next();
+        } else if c == close || c == '\n' {
+            return at;
+        }
+    }
+    rest.len()
+}
+
+/// The places of the passwords of one URI, which begins behind its scheme at `start` and ends with the text. A variable
+/// such as `${PGPASSWORD}` is a name and not a password.
+fn of_uri(text: &str, start: usize) -> Vec<Range<usize>> {
+    let uri = &text[start..];
+    let mut found = Vec::new();
+    // The last '@': a password that was not escaped may hold one.
+    let host = uri.rfind('@').unwrap_or(0);
+    if let Some(colon) = uri[..host].find(':') {
+        found.push(start + colon + 1..start + host);
+    }
+    let mut from = host;
+    while let Some(parameter) = uri[from..].find(PARAMETER) {
+        let value = from + parameter + PARAMETER.len();
+        from = value + uri[value..].find(['&', '#']).unwrap_or_else(|| uri.len() - value);
+        found.push(start + value..start + from);
+    }
+    found.retain(|range| !range.is_empty() && !is_variable(&text[range.clone()]));
+    found
+}
+
+fn is_variable(text: &str) -> bool {
+    text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| !name.contains(['$', '{', '}']))
 }
 
 #[cfg(test)]
@@ -58,12 +100,29 @@ mod tests {
             ("postgres://u:s3cret@host/db", "postgres://u@host/db"),
             ("postgres://u:p@ss:w/rd@host:5432/db?x=1", "postgres://u@host:5432/db?x=1"),
             ("postgres://host/db?user=u&password=s3cret&x=1", "postgres://host/db?user=u&password=&x=1"),
+            ("postgres://host/db?password=password=s3cret", "postgres://host/db?password="),
             ("postgres://u:${PGPASSWORD}@host/db", "postgres://u:${PGPASSWORD}@host/db"),
             ("postgres://u@host:5432/db", "postgres://u@host:5432/db"),
             ("postgres://u:@host/db", "postgres://u:@host/db"),
+            ("postgres://u:a<b'c \"d@host/db", "postgres://u@host/db"),
             ("no uri: a@b", "no uri: a@b"),
         ] {
             assert_eq!(super::removed(uri), expected);
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_text_is_masked_to_the_quote_or_blank_that_ends_its_uri() {
+        for (text, expected) in [
+            ("postgres://u:s3 cret@h/db", "postgres://u:*******@h/db"),
+            ("a: postgres://u:s3cret@h/db, b: x@y", "a: postgres://u:******@h/db, b: x@y"),
+            ("a: 'postgres://u:s3\"cr et@h/db', b: x@y", "a: 'postgres://u:********@h/db', b: x@y"),
+            ("a: 'postgres://u:it''s@h/db'", "a: 'postgres://u:*****@h/db'"),
+            (r#"{"a":"postgres://u:s\"3'cret@h/db","b":"x@y"}"#, r#"{"a":"postgres://u:*********@h/db","b":"x@y"}"#),
+            ("<postgres://u:s'3@h>, x@y, http://h:80/ z@y", "<postgres://u:***@h>, x@y, http://h:80/ z@y"),
+            ("\"postgres://u:never closed\nb: x@y", "\"postgres://u:never closed\nb: x@y"),
+        ] {
+            assert_eq!(super::masked(text.to_owned()), expected);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, SourceCode, SourceSpan};
 
+use crate::password;
 use crate::source::{SourceText, misleads};
 use crate::tree::Span;
 
@@ -193,9 +194,10 @@ impl Problems {
     }
 }
 
-/// A text of the file inside a message: short, and without control characters.
+/// A text of the file inside a message: short, and without control characters and passwords.
 pub(crate) fn quoted(text: &str) -> String {
     const SHOWN: usize = 40;
+    let text = password::masked(text.to_owned());
     let mut shown = String::new();
     for c in text.chars().take(SHOWN) {
         if misleads(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }

@@ -28,7 +28,7 @@ impl fmt::Debug for SourceText {
 
 impl SourceText {
     pub(crate) fn new(name: &str, bytes: &[u8]) -> Self {
-        let shown = without_passwords(showable(bytes));
+        let shown = password::masked(showable(bytes));
         let line_starts =
             std::iter::once(0).chain(shown.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1));
         Self {
@@ -137,14 +137,6 @@ fn showable(bytes: &[u8]) -> String {
 /// Control characters, and those that change the direction of writing.
 pub(crate) fn misleads(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-fn without_passwords(mut text: String) -> String {
-    for range in password::find(&text) {
-        let stars = "*".repeat(range.len());
-        text.replace_range(range, &stars);
-    }
-    text
 }
 
 #[cfg(test)]

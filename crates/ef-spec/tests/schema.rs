@@ -91,6 +91,7 @@ fn result() -> RunResult {
         spec_digest: digest,
         dataset: DatasetRef { path: "-".to_owned(), format: "jsonl".to_owned(), fields: [].into() },
         evaluator: identity("own.e").into(),
+        source: None,
         judges: vec![
             JudgeIdentity {
                 name: "j".to_owned(),

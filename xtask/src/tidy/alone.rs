@@ -32,7 +32,7 @@ fn compiles(name: &str, extra: &[&str]) -> Result<Option<Finding>, Failure> {
 pub(super) fn packages(metadata: &Metadata) -> Result<Vec<Finding>, Failure> {
     // What is packaged together may depend on each other before any of it is published; without verification nothing
     // is compiled and nothing fetched.
-    let mut package = cargo(["package", "--quiet", "--workspace", "--exclude", "xtask"]);
+    let mut package = cargo(["package", "--quiet", "--workspace", "--exclude", "ef-fuzz", "--exclude", "xtask"]);
     package.args(["--no-verify", "--allow-dirty", "--offline"]);
     let remedy = format!("see: {}", step::shown(&package));
     let refused = refused(&mut package, Finding::new("Cargo.toml", "the crates cannot be packaged", remedy))?;

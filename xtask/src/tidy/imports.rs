@@ -41,6 +41,7 @@ const TABLE: &[Row] = &[
         ],
         tests: &[],
     },
+    Row { name: "ef-fuzz", may: &["ef-model", "ef-spec", "ef-dataset", "ef-store-sqlite"], tests: &[] },
     Row { name: "xtask", may: &[], tests: &[] },
 ];
 

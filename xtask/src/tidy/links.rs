@@ -1,8 +1,8 @@
-//! What the documents point at is there: links between files, the sections that they name, and paths of the repository
-//! in code spans and in example commands.
+//! What the documents point at is there: links between files, the sections and tests that they name, and paths of the
+//! repository in code spans and in example commands.
 
-use super::Finding;
 use super::tree::Tree;
+use super::{Finding, named_tests};
 
 /// What a path of the repository begins with, where it is not a link.
 const REPOSITORY: [&str; 7] = ["crates/", "xtask/", "docs/", "fixtures/", ".cargo/", ".ci/", ".github/"];
@@ -107,7 +107,14 @@ fn broken(tree: &Tree, document: &str, target: &str) -> Option<String> {
     if !tree.has(&path) {
         return Some(format!("the link {target} leads to {path}, which is not there"));
     }
-    let section = section.filter(|_| path.ends_with(".md"))?;
+    let section = section?;
+    if path.ends_with(".rs") {
+        let there = tree.text(&path).is_some_and(|text| named_tests::has(text, section));
+        return (!there).then(|| format!("{path} has no test {section}"));
+    }
+    if !path.ends_with(".md") {
+        return None;
+    }
     let there = tree.text(&path).is_some_and(|text| sections(text).iter().any(|name| name == section));
     (!there).then(|| format!("{path} has no section #{section}"))
 }
@@ -150,7 +157,7 @@ mod tests {
     fn found(document: &str, text: &str) -> Vec<String> {
         let files = [
             (document, text),
-            ("crates/ef-a/src/lib.rs", ""),
+            ("crates/ef-a/src/lib.rs", "#[test]\nfn it_holds() {}\nfn no_test() {}\n"),
             ("docs/spec.md", "# The Spec\n## What `ef run` reads, exactly\n```\n# no heading\n```\n"),
             ("fixtures/a.yaml", ""),
             ("README.md", "# eval-fabric"),
@@ -164,7 +171,7 @@ mod tests {
         let text = "`crates/ef-a/src/lib.rs` and `crates/ef-*/src`, [spec](spec.md), [top](../README.md#eval-fabric)\n\
                     [`part`](spec.md#what-ef-run-reads-exactly), [out](https://example.org/a), [self](#here)\n\
                     # Here\n```console\n$ ef run fixtures/a.yaml --dataset ../elsewhere/x.jsonl\n[no](link.md)\n```\n\
-                    [x]: spec.md\n<img src=\"../fixtures/a.yaml\">\n";
+                    [x]: spec.md\n[test](../crates/ef-a/src/lib.rs#it_holds)\n<img src=\"../fixtures/a.yaml\">\n";
         assert_eq!(found("docs/architecture.md", text), [""; 0]);
     }
 
@@ -197,6 +204,16 @@ mod tests {
             "docs/a.md:4: docs/a.md has no section #gone",
         ];
         assert_eq!(found("docs/a.md", text), expected);
+    }
+
+    #[test]
+    fn a_link_to_a_test_that_is_not_there_is_found() {
+        let text = "[test](../crates/ef-a/src/lib.rs#it_held) [test](../crates/ef-a/src/lib.rs#no_test)";
+        let expected = [
+            "docs/SECURITY.md:1: crates/ef-a/src/lib.rs has no test it_held",
+            "docs/SECURITY.md:1: crates/ef-a/src/lib.rs has no test no_test",
+        ];
+        assert_eq!(found("docs/SECURITY.md", text), expected);
     }
 
     #[test]

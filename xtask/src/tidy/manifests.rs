@@ -5,7 +5,7 @@ use super::metadata::Metadata;
 use super::tree::Tree;
 
 pub(super) fn check(tree: &Tree, metadata: &Metadata) -> Vec<Finding> {
-    let manifests = tree.ending("Cargo.toml").filter(|(path, _)| *path == "xtask/Cargo.toml" || is_crate(path));
+    let manifests = tree.ending("Cargo.toml").filter(|(path, _)| is_member(path));
     let mut findings: Vec<Finding> = manifests.flat_map(|(path, text)| one(path, text)).collect();
     for member in metadata.crates() {
         let readme = format!("crates/{}/README.md", member.name);
@@ -16,8 +16,9 @@ pub(super) fn check(tree: &Tree, metadata: &Metadata) -> Vec<Finding> {
     findings
 }
 
-fn is_crate(path: &str) -> bool {
-    path.starts_with("crates/") && path.matches('/').count() == 2
+fn is_member(path: &str) -> bool {
+    let is_crate = path.starts_with("crates/") && path.matches('/').count() == 2;
+    is_crate || ["fuzz/Cargo.toml", "xtask/Cargo.toml"].contains(&path)
 }
 
 fn one(path: &str, text: &str) -> Vec<Finding> {

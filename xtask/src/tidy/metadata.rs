@@ -88,9 +88,9 @@ impl Metadata {
         members
     }
 
-    /// The crates under `crates/`: all members but xtask.
+    /// The crates under `crates/`: all members but those for the repository itself.
     pub(super) fn crates(&self) -> Vec<&Package> {
-        self.members().into_iter().filter(|package| package.name != "xtask").collect()
+        self.members().into_iter().filter(|package| !["ef-fuzz", "xtask"].contains(&package.name.as_str())).collect()
     }
 
     /// A workspace as `cargo metadata` would show it; the packages whose names

@@ -9,7 +9,7 @@ use crate::step::Failure;
 /// Folders that are not part of the repository.
 const OUTSIDE: [&str; 3] = [".git", "runs", "target"];
 /// Files whose text is read.
-const READ: [&str; 3] = [".md", ".rs", ".toml"];
+const READ: [&str; 4] = [".md", ".rs", ".toml", ".yml"];
 
 /// Paths relative to the root, with `/` between folders, and the texts of those that are read.
 #[derive(Debug, Default)]
@@ -67,7 +67,8 @@ impl Tree {
 
     /// The Rust sources of all members.
     pub(super) fn sources(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.ending(".rs").filter(|(path, _)| path.starts_with("crates/") || path.starts_with("xtask/"))
+        const MEMBERS: [&str; 3] = ["crates/", "fuzz/", "xtask/"];
+        self.ending(".rs").filter(|(path, _)| MEMBERS.iter().any(|folder| path.starts_with(folder)))
     }
 
     #[cfg(test)]

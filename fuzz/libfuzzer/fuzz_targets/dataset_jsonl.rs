@@ -1,0 +1,6 @@
+//! Fuzzes the target `dataset_jsonl` of ef-fuzz.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    ef_fuzz::check("dataset_jsonl", bytes);
+});
