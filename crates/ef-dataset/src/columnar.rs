@@ -124,7 +124,7 @@ impl RowReader for Rows {
     fn digest(&mut self) -> io::Result<Digest> {
         let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(0))?;
-        Stored::new(Box::new(file), Some(crate::Compression::None))?.digest()
+        Stored::new(Box::new(file), Some(crate::Compression::None), true)?.digest()
     }
 }
 

@@ -34,12 +34,14 @@ pub struct DatasetOptions {
     /// Bytes that a row may have in the file (of Parquet: as JSON). A longer one is a fault, and is never held in memory
     /// whole unless it comes from Parquet.
     pub max_item_bytes: u64,
+    /// Whether the digest of the stored bytes is taken while they are read.
+    pub digest: bool,
 }
 
 impl Default for DatasetOptions {
-    /// Everything, in the format that the name says, without a mapping, in rows of at most 1 MiB.
+    /// Everything, in the format that the name says, without a mapping, in rows of at most 1 MiB, with the digest.
     fn default() -> Self {
-        Self { format: None, fields: BTreeMap::new(), max_items: None, max_item_bytes: 1 << 20 }
+        Self { format: None, fields: BTreeMap::new(), max_items: None, max_item_bytes: 1 << 20, digest: true }
     }
 }
 
@@ -51,6 +53,9 @@ pub struct Dataset {
     mapping: Mapping,
     /// Rows that may still be read.
     left: Option<u64>,
+    /// A row that was read while looking for one after it, or for itself.
+    next: Option<DatasetRow>,
+    hashed: bool,
     /// Whether a row has been seen whose columns fit the mapping.
     fits: bool,
     state: State,
@@ -116,7 +121,7 @@ pub fn open(path: &Path, options: DatasetOptions) -> Result<Dataset, SourceError
         let reader = parquet_rows(file, options.max_item_bytes).map_err(|broken| name.broken(broken))?;
         return Dataset::new(name, format, reader, options);
     }
-    let stored = stored(&name, Box::new(file), file_name.compression)?;
+    let stored = stored(&name, Box::new(file), file_name.compression, options.digest)?;
     from_text(name, stored, Some(format), options)
 }
 
@@ -133,7 +138,7 @@ pub fn from_reader(stem: &str, reader: Source, options: DatasetOptions) -> Resul
     if options.format == Some(Format::Parquet) {
         return Err(name.broken(parquet_needs_a_file()));
     }
-    let stored = stored(&name, reader, None)?;
+    let stored = stored(&name, reader, None, options.digest)?;
     let format = options.format;
     from_text(name, stored, format, options)
 }
@@ -188,7 +193,17 @@ impl Dataset {
             let names: Vec<&str> = header.iter().map(String::as_str).collect();
             mapping.check_names(&names).map_err(|misfit| name.misfit(None, misfit))?;
         }
-        Ok(Self { name, format, reader, mapping, left: options.max_items, fits: false, state: State::Reading })
+        Ok(Self {
+            name,
+            format,
+            reader,
+            mapping,
+            left: options.max_items,
+            next: None,
+            hashed: options.digest,
+            fits: false,
+            state: State::Reading,
+        })
     }
 
     /// The format that it is read as.
@@ -229,6 +244,9 @@ impl Dataset {
     }
 
     fn ended(&mut self) -> Result<State, SourceError> {
+        if !self.hashed {
+            return Ok(State::Ended(None));
+        }
         let digest = self.reader.digest().map_err(|error| self.name.broken(Broken::reading(None, &error, false)))?;
         Ok(State::Ended(Some(digest)))
     }
@@ -236,6 +254,51 @@ impl Dataset {
 
 impl ItemSource for Dataset {
     fn next_row(&mut self) -> Result<Option<DatasetRow>, SourceError> {
+        match self.next.take() {
+            Some(row) => Ok(Some(row)),
+            None => self.read_next(),
+        }
+    }
+
+    fn skip_to(&mut self, row: u64) -> Result<(), SourceError> {
+        if self.next.as_ref().is_some_and(|next| next.row() >= row) {
+            return Ok(());
+        }
+        self.next = None;
+        if matches!(self.state, State::Reading) {
+            let most = self.left.unwrap_or(u64::MAX);
+            let passed = self.reader.skip_to(row, most).map_err(|broken| self.fail(broken))?;
+            if let Some(passed) = passed {
+                self.left = self.left.map(|left| left - passed);
+                return Ok(());
+            }
+        }
+        while let Some(next) = self.read_next()? {
+            if next.row() >= row {
+                self.next = Some(next);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn digest(&self) -> Option<Digest> {
+        match self.state {
+            State::Ended(digest) => digest,
+            State::Reading | State::Failed { .. } => None,
+        }
+    }
+}
+
+impl Dataset {
+    /// Remembers why no more can be read.
+    fn fail(&mut self, broken: Broken) -> SourceError {
+        let error = self.name.broken(broken);
+        self.state = State::Failed { message: error.message.clone(), hint: error.hint.clone() };
+        error
+    }
+
+    fn read_next(&mut self) -> Result<Option<DatasetRow>, SourceError> {
         match &self.state {
             State::Reading => {}
             State::Ended(_) => return Ok(None),
@@ -261,13 +324,6 @@ impl ItemSource for Dataset {
             }
         }
         row
-    }
-
-    fn digest(&self) -> Option<Digest> {
-        match self.state {
-            State::Ended(digest) => digest,
-            State::Reading | State::Failed { .. } => None,
-        }
     }
 }
 
@@ -321,8 +377,8 @@ fn open_file(path: &Path) -> Result<File, Broken> {
     Ok(file)
 }
 
-fn stored(name: &Name, source: Source, named: Option<Compression>) -> Result<Stored, SourceError> {
-    Stored::new(source, named).map_err(|error| name.broken(Broken::reading(None, &error, named.is_some())))
+fn stored(name: &Name, source: Source, named: Option<Compression>, hashed: bool) -> Result<Stored, SourceError> {
+    Stored::new(source, named, hashed).map_err(|error| name.broken(Broken::reading(None, &error, named.is_some())))
 }
 
 const SAY_THE_FORMAT: &str = "say which it is: --dataset-format jsonl|json|csv|parquet";

@@ -3,6 +3,7 @@
 use std::io;
 
 use ef_model::Digest;
+use memchr::memchr;
 
 use crate::row::{Broken, Place, RawRow, RowReader};
 use crate::stored::Stored;
@@ -50,6 +51,15 @@ impl RowReader for Lines {
         }
     }
 
+    fn skip_to(&mut self, row: u64, most: u64) -> Result<Option<u64>, Broken> {
+        self.window.consume(std::mem::take(&mut self.given));
+        let passed = self.window.skip_to_line(row, most).map_err(|error| {
+            let place = Place::Line(self.window.line());
+            Broken::reading(Some(place), &error, self.window.source().is_compressed())
+        })?;
+        Ok(Some(passed))
+    }
+
     fn digest(&mut self) -> io::Result<Digest> {
         self.window.source_mut().digest()
     }
@@ -59,6 +69,6 @@ struct LineFeed;
 
 impl RowEnd for LineFeed {
     fn find(&mut self, more: &[u8]) -> Result<Option<usize>, Lost> {
-        Ok(more.iter().position(|byte| *byte == b'\n'))
+        Ok(memchr(b'\n', more))
     }
 }

@@ -18,6 +18,12 @@ pub(crate) trait RowReader: Send {
     /// The next row, or `None` at the end of the data.
     fn next(&mut self) -> Result<Option<RawRow<'_>>, Broken>;
 
+    /// Passes over the rows before this one, but no more than `most`, where they can be found without being taken apart.
+    /// Gives the number of those that have passed; `None` where each has to be read.
+    fn skip_to(&mut self, _row: u64, _most: u64) -> Result<Option<u64>, Broken> {
+        Ok(None)
+    }
+
     /// SHA-256 of the stored bytes, asked for at the end of the data.
     fn digest(&mut self) -> io::Result<Digest>;
 }

@@ -24,11 +24,13 @@ enum Decoder {
 
 impl Stored {
     /// Reads the content of `source`, compressed as its name says or else as its first bytes do.
-    pub(crate) fn new(mut source: Source, named: Option<Compression>) -> io::Result<Self> {
+    ///
+    /// Without `hashed` there will be no digest.
+    pub(crate) fn new(mut source: Source, named: Option<Compression>, hashed: bool) -> io::Result<Self> {
         let mut head = Vec::with_capacity(Compression::MAGIC_BYTES);
         source.by_ref().take(Compression::MAGIC_BYTES as u64).read_to_end(&mut head)?;
         let compression = named.unwrap_or_else(|| Compression::of_magic(&head));
-        let hashing = Hashing { source: Box::new(Cursor::new(head).chain(source)), hasher: Sha256::new() };
+        let hashing = Hashing { source: Box::new(Cursor::new(head).chain(source)), hasher: hashed.then(Sha256::new) };
         let decoder = match compression {
             Compression::None => Decoder::Plain(hashing),
             Compression::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(hashing)))),
@@ -43,6 +45,10 @@ impl Stored {
     }
 
     /// SHA-256 of the whole file: what has not been read yet is read now.
+    ///
+    /// # Panics
+    ///
+    /// When it was opened without.
     pub(crate) fn digest(&mut self) -> io::Result<Digest> {
         let hashing = match &mut self.decoder {
             Decoder::Plain(hashing) => hashing,
@@ -50,7 +56,8 @@ impl Stored {
             Decoder::Zstd(decoder) => decoder.get_mut().get_mut(),
         };
         io::copy(hashing, &mut io::sink())?;
-        Ok(Digest::from_bytes(hashing.hasher.clone().finalize().into()))
+        let hasher = hashing.hasher.clone().expect("a digest is asked for only where one was wanted");
+        Ok(Digest::from_bytes(hasher.finalize().into()))
     }
 }
 
@@ -67,13 +74,15 @@ impl Read for Stored {
 /// Hashes what passes.
 struct Hashing {
     source: Source,
-    hasher: Sha256,
+    hasher: Option<Sha256>,
 }
 
 impl Read for Hashing {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buffer[..read]);
+        }
         Ok(read)
     }
 }

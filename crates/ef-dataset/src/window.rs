@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 
 use ef_model::Digest;
+use memchr::memchr;
 use sha2::{Digest as _, Sha256};
 
 /// How much is read at a time.
@@ -160,6 +161,36 @@ impl<R: Read> Window<R> {
             self.line += lines as u64;
         }
         self.start += count;
+    }
+
+    /// Passes over lines until this one, at the begin of a line, but over no more than `most` that are not blank. Gives
+    /// the number of those that have passed.
+    pub(crate) fn skip_to_line(&mut self, line: u64, most: u64) -> io::Result<u64> {
+        let mut passed = 0;
+        while self.line < line && passed < most {
+            let mut blank = true;
+            let ended = loop {
+                let line_feed = memchr(b'\n', self.data());
+                let part = line_feed.unwrap_or(self.data().len());
+                blank &= self.data()[..part].iter().all(|byte| is_whitespace(*byte));
+                self.start += part;
+                self.column += part as u64;
+                if line_feed.is_some() {
+                    self.start += 1;
+                    self.line += 1;
+                    self.column = 1;
+                    break false;
+                }
+                if !self.fill()? {
+                    break true;
+                }
+            };
+            passed += u64::from(!blank);
+            if ended {
+                break;
+            }
+        }
+        Ok(passed)
     }
 
     /// Finds the row that begins here. One longer than `limit` bytes passes through a hash and is never held whole.

@@ -16,9 +16,22 @@ pub trait ItemSource: Send {
     /// is a [`DatasetRow::Faulty`].
     fn next_row(&mut self) -> Result<Option<DatasetRow>, SourceError>;
 
+    /// Goes on to the row of this number: rows before it that were not delivered yet are passed over, all of them where
+    /// there is no such row. A source that finds rows without taking them apart does better than to deliver them.
+    ///
+    /// # Errors
+    ///
+    /// As `next_row`.
+    fn skip_to(&mut self, row: u64) -> Result<(), SourceError>;
+
     /// SHA-256 over the dataset's bytes as they are stored, once `next_row` has returned `None` having read them all;
     /// `None` before that, and for ever when reading stopped early (`max_items`).
     fn digest(&self) -> Option<Digest>;
+
+    /// Whether reading may take long, as from a disk or a pipe. If not, it needs no thread of its own.
+    fn may_block(&self) -> bool {
+        true
+    }
 }
 
 /// One row of a dataset.
@@ -35,6 +48,17 @@ pub enum DatasetRow {
         /// What is wrong with it.
         fault: RowFault,
     },
+}
+
+impl DatasetRow {
+    /// Its place in the dataset, from 1.
+    #[must_use]
+    pub const fn row(&self) -> u64 {
+        match self {
+            Self::Item(item) => item.row,
+            Self::Faulty { row, .. } => *row,
+        }
+    }
 }
 
 /// Why a row was skipped, without a byte of its content.

@@ -36,6 +36,17 @@ pub trait Judge: Send + Sync {
     /// What it promises about judging again.
     fn determinism(&self) -> Determinism;
 
+    /// Whether a judgment costs so much time or money that an earlier one of the same output is worth looking for. One that
+    /// depends on anything but its config, the item, the output, the repeat, the seed and the model must say no.
+    fn is_costly(&self) -> bool {
+        false
+    }
+
+    /// The model that judges, as exactly as it is known, where there is one.
+    fn model(&self) -> Option<&str> {
+        None
+    }
+
     /// Judges one output. Dropping the future cancels the call.
     ///
     /// # Errors

@@ -28,11 +28,20 @@ impl MerkleRoot {
 
     /// Adds the next leaf digest.
     pub fn push(&mut self, leaf: Digest) {
+        self.push_seen(leaf, |_| {});
+    }
+
+    /// Adds the next leaf digest, and shows each pair of subtrees that becomes one by it.
+    pub(crate) fn push_seen(&mut self, leaf: Digest, mut seen: impl FnMut(Join)) {
         let mut height = 0;
         let mut digest = leaf;
+        let mut first = self.count;
         while let Some(&(peak_height, peak)) = self.peaks.last()
             && peak_height == height
         {
+            let split = first;
+            first -= 1 << height;
+            seen(Join { first, split, end: self.count + 1, left: peak, right: digest });
             digest = node(peak, digest);
             height += 1;
             self.peaks.pop();
@@ -50,15 +59,36 @@ impl MerkleRoot {
     /// The tree hash over the leaves so far. Of no leaves it is the digest of nothing.
     #[must_use]
     pub fn root(&self) -> Digest {
-        let mut peaks = self.peaks.iter().rev().map(|&(_, digest)| digest);
-        match peaks.next() {
-            None => Digest::of(b""),
-            Some(last) => peaks.fold(last, |right, left| node(left, right)),
+        self.root_seen(|_| {})
+    }
+
+    /// The tree hash, and each pair of subtrees that becomes one on the way to it.
+    pub(crate) fn root_seen(&self, mut seen: impl FnMut(Join)) -> Digest {
+        let mut peaks = self.peaks.iter().rev();
+        let Some(&(height, last)) = peaks.next() else { return Digest::of(b"") };
+        let mut split = self.count - (1 << height);
+        let mut digest = last;
+        for &(height, left) in peaks {
+            let first = split - (1 << height);
+            seen(Join { first, split, end: self.count, left, right: digest });
+            digest = node(left, digest);
+            split = first;
         }
+        digest
     }
 }
 
-fn node(left: Digest, right: Digest) -> Digest {
+/// Two neighbouring subtrees that become one: of the leaves from `first` to before `split`, and from there to before `end`.
+pub(crate) struct Join {
+    pub(crate) first: u64,
+    pub(crate) split: u64,
+    pub(crate) end: u64,
+    pub(crate) left: Digest,
+    pub(crate) right: Digest,
+}
+
+/// The digest of an inner node.
+pub(crate) fn node(left: Digest, right: Digest) -> Digest {
     Digest::of_parts(&[&[1], left.as_bytes(), right.as_bytes()])
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CallError, Digest, ErrorKind, Identity, ItemId, JudgeIdentity, MerkleRoot, Payload, RowFault, Score, record_bytes,
+    CallError, Digest, ErrorKind, Identity, ItemId, JudgeIdentity, MerkleRoot, Payload, RecordKey, RowFault, RunId,
+    Score, record_bytes,
 };
 
 /// One task: an item's trace with its judgments. It is written whole or not at all.
@@ -28,6 +29,12 @@ pub struct TaskRecord {
 }
 
 impl TaskRecord {
+    /// Its place among the run's records.
+    #[must_use]
+    pub const fn key(&self) -> RecordKey {
+        RecordKey { row: self.row, repeat: self.repeat, revision: self.revision }
+    }
+
     /// The RFC 6962 leaf digest of the record's RFC 8785 form.
     #[must_use]
     pub fn leaf(&self) -> Digest {
@@ -175,6 +182,9 @@ pub struct Judgment {
     pub started_at_us: i64,
     /// From the first attempt's begin to the last one's end, in µs.
     pub duration_us: u64,
+    /// The run that the judgment was made in, where it was reused instead of made again: then there were no attempts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reused_from: Option<RunId>,
     /// What came of it.
     #[serde(flatten)]
     pub result: JudgmentResult,
@@ -235,6 +245,7 @@ pub struct TaskCommit {
     record: TaskRecord,
     payloads: Vec<Payload>,
     leaf: Digest,
+    cache_keys: Vec<(usize, Digest)>,
 }
 
 impl TaskCommit {
@@ -242,7 +253,20 @@ impl TaskCommit {
     #[must_use]
     pub fn new(record: TaskRecord, payloads: Vec<Payload>) -> Self {
         let leaf = record.leaf();
-        Self { record, payloads, leaf }
+        Self { record, payloads, leaf, cache_keys: Vec::new() }
+    }
+
+    /// The same with the keys by which some of its judgments can be found again: the place of the judgment, and its key.
+    #[must_use]
+    pub fn with_cache_keys(mut self, keys: Vec<(usize, Digest)>) -> Self {
+        self.cache_keys = keys;
+        self
+    }
+
+    /// The keys by which some of its judgments can be found again, each with the place of its judgment.
+    #[must_use]
+    pub fn cache_keys(&self) -> &[(usize, Digest)] {
+        &self.cache_keys
     }
 
     /// The record.

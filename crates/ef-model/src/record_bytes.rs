@@ -115,14 +115,16 @@ impl Text {
         self.raw(",\"source\":").string(&identity.source);
         self.raw(",\"version\":").string(&identity.version).raw("}");
         match &judgment.result {
-            JudgmentResult::Scored { rationale, score, .. } => {
-                self.raw(",\"rationale\":").maybe_digest(*rationale);
-                self.raw(",\"score\":").score(score);
-            }
-            JudgmentResult::Unscored { rationale, .. } => {
+            JudgmentResult::Scored { rationale, .. } | JudgmentResult::Unscored { rationale, .. } => {
                 self.raw(",\"rationale\":").maybe_digest(*rationale);
             }
             JudgmentResult::Error { .. } => {}
+        }
+        if let Some(run) = &judgment.reused_from {
+            self.raw(",\"reused_from\":").string(run.as_str());
+        }
+        if let JudgmentResult::Scored { score, .. } = &judgment.result {
+            self.raw(",\"score\":").score(score);
         }
         self.raw(",\"started_at_us\":").integer(judgment.started_at_us);
         self.raw(",\"status\":\"").raw(judgment.result.status()).raw("\"}")
@@ -177,7 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Determinism, ErrorKind, Finite, ItemId, JudgeIdentity, RowFaultKind, canonical};
+    use crate::{Determinism, ErrorKind, Finite, ItemId, JudgeIdentity, RowFaultKind, RunId, canonical};
 
     fn digests() -> impl Strategy<Value = Digest> {
         any::<[u8; 32]>().prop_map(Digest::from_bytes)
@@ -257,12 +259,14 @@ mod tests {
                 Arc::new(JudgeIdentity { name, identity, determinism, config_digest })
             },
         );
-        (judges, any::<u32>(), counts(), counts(), results()).prop_map(
-            |(judge, attempts, started, duration_us, result)| Judgment {
+        let runs = proptest::option::of("[a-z0-9][a-z0-9._-]{0,10}".prop_map(|id| RunId::new(id).expect("a run id")));
+        (judges, any::<u32>(), counts(), counts(), runs, results()).prop_map(
+            |(judge, attempts, started, duration_us, reused_from, result)| Judgment {
                 judge,
                 attempts,
                 started_at_us: started.cast_signed(),
                 duration_us,
+                reused_from,
                 result,
             },
         )

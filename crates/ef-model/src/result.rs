@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, RunHead, RunStatus, TraceOutcome, TraceStatus, canonical};
+use crate::{Digest, RunBinding, RunHead, RunStatus, TraceOutcome, TraceStatus};
 use crate::{JudgmentResult, TaskRecord};
 
 /// A run that has ended: what began, what came of it, and the digest that holds it together. This is the artifact
@@ -42,15 +42,7 @@ impl RunResult {
     /// its spec and dataset, the identities of its evaluator and judges, its record count and the root over its records.
     #[must_use]
     pub fn bind(head: &RunHead, dataset_digest: Option<Digest>, records: u64, records_root: Digest) -> Digest {
-        canonical::digest(&serde_json::json!({
-            "run_id": head.run_id,
-            "spec": head.spec_digest,
-            "dataset": dataset_digest,
-            "evaluator": head.evaluator,
-            "judges": head.judges,
-            "records": records,
-            "records_root": records_root,
-        }))
+        RunBinding::new(head, dataset_digest, records, records_root).digest()
     }
 }
 
@@ -73,6 +65,14 @@ pub struct Counts {
     pub unscored: u64,
     /// Judges' calls that failed.
     pub judge_error: u64,
+    /// Judgments that were reused from an earlier run instead of made again; they are also counted as scored or unscored.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reused: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Counts {
@@ -85,6 +85,7 @@ impl Counts {
             TraceOutcome::Skipped { .. } => self.skipped += 1,
         }
         for judgment in &record.judgments {
+            self.reused += u64::from(judgment.reused_from.is_some());
             match judgment.result {
                 JudgmentResult::Scored { .. } => self.scored += 1,
                 JudgmentResult::Unscored { .. } => self.unscored += 1,

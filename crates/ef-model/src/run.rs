@@ -32,6 +32,33 @@ pub struct RunHead {
     pub evaluator: Arc<Identity>,
     /// Which judges, in the order of the spec.
     pub judges: Vec<Arc<JudgeIdentity>>,
+    /// The run that this one was made from, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<RunSource>,
+}
+
+/// The run that another was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RunSource {
+    /// Its id.
+    pub run_id: RunId,
+    /// What was made of it.
+    pub purpose: RunPurpose,
+}
+
+/// What a run makes of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RunPurpose {
+    /// Its good records are taken over and its failed tasks are done again.
+    Retry,
+    /// Its outputs are judged again.
+    ReplayJudges,
+    /// Its items are evaluated and judged again.
+    ReplayAll,
 }
 
 /// Where a run's items come from.

@@ -12,15 +12,25 @@ use crate::{
 /// There is no update and no delete. What `append` returned from is durable; a record is there whole or not at all.
 /// One process may write a run while others read it.
 pub trait TraceStore: Send + Sync {
-    /// Begins a run.
+    /// Begins a run. Until [`TraceStore::finish`], or until this store is dropped or its process ends in whatever way,
+    /// nobody else can write the run.
     ///
     /// # Errors
     ///
     /// [`StoreError::RunExists`] when there is a run of that id.
     fn begin<'a>(&'a self, head: &'a RunHead) -> BoxFuture<'a, Result<(), StoreError>>;
 
+    /// Takes up a run that is not completed, as its only writer. Nothing is written yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::RunNotFound`], [`StoreError::RunClosed`] when it is completed, [`StoreError::RunBusy`] when somebody
+    /// else writes it.
+    fn resume<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<(), StoreError>>;
+
     /// Adds records in one transaction. Adding a record that is there already, with the same leaf, does nothing. The batch
-    /// is shared, so that a store may work on parts of it at the same time.
+    /// is shared, so that a store may work on parts of it at the same time. A run that was
+    /// aborted is running again with the first batch that it takes.
     ///
     /// # Errors
     ///
@@ -44,8 +54,39 @@ pub trait TraceStore: Send + Sync {
     /// A run's records in `(row, repeat, revision)` order, all revisions, in constant memory.
     fn records<'a>(&'a self, run: &'a RunId, filter: &RecordFilter) -> BoxStream<'a, Result<StoredRecord, StoreError>>;
 
+    /// The keys of a run's records, all revisions, in no particular order: many a second, as resuming waits for them.
+    fn keys<'a>(&'a self, run: &'a RunId) -> BoxStream<'a, Result<RecordKey, StoreError>>;
+
     /// Payloads by their digests, in the order asked for; `None` where there is none.
     fn payloads<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<Vec<Option<Payload>>, StoreError>>;
+
+    /// Judgments by the keys that came with their records (see [`TaskCommit::cache_keys`]), in the order asked for; of
+    /// several with the same key the one that was added first. A store that keeps no keys finds none.
+    fn judgments<'a>(&'a self, keys: &'a [Digest]) -> BoxFuture<'a, Result<Vec<Option<FoundJudgment>>, StoreError>> {
+        Box::pin(std::future::ready(Ok(vec![None; keys.len()])))
+    }
+}
+
+/// A judgment that was found by its key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundJudgment {
+    /// The run that it is part of.
+    pub run_id: RunId,
+    /// The record that it is part of.
+    pub stored: StoredRecord,
+    /// Its place among the record's judgments.
+    pub judgment: usize,
+}
+
+/// Which record of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordKey {
+    /// The dataset row, from 1.
+    pub row: u64,
+    /// Which repeat of the item, from 0.
+    pub repeat: u32,
+    /// Which revision, from 0.
+    pub revision: u32,
 }
 
 /// Which records to read.
@@ -133,6 +174,9 @@ pub enum StoreError {
     /// There is no run of that id.
     #[error("there is no run {0}")]
     RunNotFound(RunId),
+    /// Another writer has it.
+    #[error("the run {0} is being written by another process")]
+    RunBusy(RunId),
     /// The run is completed and takes no more.
     #[error("the run {0} is completed and takes no more records")]
     RunClosed(RunId),

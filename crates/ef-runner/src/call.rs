@@ -119,8 +119,9 @@ impl Caller<'_> {
         };
         self.events.send(event).await;
         tokio::select! {
-            () = tokio::time::sleep(wait) => Ok(()),
+            biased;
             () = self.stopper.stopped() => Err(Abandoned),
+            () = tokio::time::sleep(wait) => Ok(()),
         }
     }
 }

@@ -19,11 +19,18 @@ pub enum RunEvent {
         /// Its id.
         run_id: RunId,
     },
+    /// A run that was begun earlier goes on.
+    Resumed {
+        /// Its id.
+        run_id: RunId,
+        /// How many of its tasks are done already.
+        done: u64,
+    },
     /// These tasks are durable.
     Committed {
         /// The tasks of this commit.
         tasks: Vec<TaskNote>,
-        /// All that is durable by now.
+        /// All that has become durable since the run was begun or taken up.
         counts: Counts,
         /// Tasks in flight.
         in_flight: usize,

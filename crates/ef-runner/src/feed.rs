@@ -1,4 +1,4 @@
-//! Reading the dataset on a thread of its own: it may block, on a pipe for ever.
+//! Reading the dataset: on a thread of its own where it may block, on a pipe for ever.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use ef_model::{DatasetRow, Digest, ItemSource, SourceError};
 use tokio::sync::Notify;
+
+use crate::done::Done;
 
 /// The name of the thread that reads the dataset. What panics there ends the run with an error of the dataset.
 pub const DATASET_THREAD: &str = "ef-dataset";
@@ -30,36 +32,113 @@ pub(crate) enum Fed {
     Failed(SourceError),
 }
 
-/// Starts the thread. It ends with the dataset, or at the first row that nobody waits for.
-pub(crate) fn start(mut source: Box<dyn ItemSource>) -> std::io::Result<Feed> {
+/// Which rows are wanted.
+#[derive(Debug)]
+pub(crate) enum Rows {
+    /// Each.
+    All,
+    /// Those with tasks that are not done.
+    Open(Arc<Done>),
+    /// Those that have a record.
+    Recorded(Arc<Done>),
+}
+
+/// Reads the wanted rows.
+struct Reader {
+    source: Box<dyn ItemSource>,
+    rows: Rows,
+    /// The row that was read last.
+    row: u64,
+}
+
+impl Reader {
+    fn next(&mut self) -> Fed {
+        self.try_next().unwrap_or_else(Fed::Failed)
+    }
+
+    fn try_next(&mut self) -> Result<Fed, SourceError> {
+        let next = self.row + 1;
+        let wanted = match &self.rows {
+            Rows::All => next,
+            Rows::Open(done) => done.next_open(next),
+            Rows::Recorded(done) => done.next_recorded(next),
+        };
+        if wanted > next {
+            self.source.skip_to(wanted)?;
+        }
+        Ok(match self.source.next_row()? {
+            Some(row) => {
+                self.row = row.row();
+                Fed::Row(row)
+            }
+            None => Fed::End { digest: self.source.digest() },
+        })
+    }
+}
+
+/// Starts reading: on a thread of its own where it may block. The thread ends with the dataset, or at the first row that
+/// nobody waits for.
+pub(crate) fn start(source: Box<dyn ItemSource>, rows: Rows) -> std::io::Result<Feed> {
+    let may_block = source.may_block();
+    let mut reader = Reader { source, rows, row: 0 };
+    if !may_block {
+        return Ok(Feed(From::Source(Some(reader))));
+    }
     let shared = Arc::new(Shared::default());
     let mut writer = Writer { shared: Arc::clone(&shared), notified: None };
     std::thread::Builder::new().name(DATASET_THREAD.to_owned()).spawn(move || {
         loop {
-            let fed = match source.next_row() {
-                Ok(Some(row)) => Fed::Row(row),
-                Ok(None) => Fed::End { digest: source.digest() },
-                Err(error) => Fed::Failed(error),
-            };
+            let fed = reader.next();
             let last = !matches!(fed, Fed::Row(_));
             if !writer.deliver(fed) || last {
                 return;
             }
         }
     })?;
-    Ok(Feed { shared, succession: false })
+    Ok(Feed(From::Thread(Reading { shared, succession: false })))
 }
 
-/// The rows as they come. Dropping it ends the reading thread at its next row.
-pub(crate) struct Feed {
-    shared: Arc<Shared>,
-    /// Rows have come, and no lull since.
-    succession: bool,
+/// What is told of a reader that is gone without a word.
+pub(crate) fn broken() -> SourceError {
+    SourceError { message: "reading the dataset failed: a defect in its reader".to_owned(), hint: None }
+}
+
+/// The rows as they come.
+pub(crate) struct Feed(From);
+
+enum From {
+    Thread(Reading),
+    /// `None` after the last delivery.
+    Source(Option<Reader>),
 }
 
 impl Feed {
     /// The next delivery; nothing when the reading thread is gone without a last word, which is a panic in it.
     pub(crate) async fn next(&mut self) -> Option<Fed> {
+        match &mut self.0 {
+            From::Thread(reading) => reading.next().await,
+            From::Source(source) => {
+                // As from a thread: others get their turn.
+                tokio::task::yield_now().await;
+                let fed = source.as_mut()?.next();
+                if !matches!(fed, Fed::Row(_)) {
+                    *source = None;
+                }
+                Some(fed)
+            }
+        }
+    }
+}
+
+/// The rows that a thread reads. Dropping it ends the thread at its next row.
+struct Reading {
+    shared: Arc<Shared>,
+    /// Rows have come, and no lull since.
+    succession: bool,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Option<Fed> {
         loop {
             {
                 let mut queue = self.shared.lock();
@@ -86,7 +165,7 @@ impl Feed {
     }
 }
 
-impl Drop for Feed {
+impl Drop for Reading {
     fn drop(&mut self) {
         self.shared.lock().abandoned = true;
         self.shared.drained.notify_one();
@@ -152,9 +231,22 @@ mod tests {
 
     use super::*;
 
+    struct OnAThread(ListSource);
+    impl ItemSource for OnAThread {
+        fn next_row(&mut self) -> Result<Option<DatasetRow>, SourceError> {
+            self.0.next_row()
+        }
+        fn skip_to(&mut self, row: u64) -> Result<(), SourceError> {
+            self.0.skip_to(row)
+        }
+        fn digest(&self) -> Option<Digest> {
+            self.0.digest()
+        }
+    }
+
     #[tokio::test]
     async fn every_row_arrives_in_order_and_then_the_end() {
-        let mut feed = start(Box::new(ListSource::of_items(1000))).expect("a thread");
+        let mut feed = start(Box::new(OnAThread(ListSource::of_items(1000))), Rows::All).expect("a thread");
         for expected in 1..=1000 {
             let Some(Fed::Row(DatasetRow::Item(item))) = feed.next().await else { panic!("row {expected} is missing") };
             assert_eq!(item.row, expected);
@@ -170,12 +262,15 @@ mod tests {
             fn next_row(&mut self) -> Result<Option<DatasetRow>, SourceError> {
                 Ok(self.0.recv().ok().map(|row| DatasetRow::Item(ef_testkit::item(row))))
             }
+            fn skip_to(&mut self, _: u64) -> Result<(), SourceError> {
+                Ok(())
+            }
             fn digest(&self) -> Option<Digest> {
                 None
             }
         }
         let (sender, receiver) = std::sync::mpsc::channel();
-        let mut feed = start(Box::new(Slow(receiver))).expect("a thread");
+        let mut feed = start(Box::new(Slow(receiver)), Rows::All).expect("a thread");
         for row in 1..=200 {
             sender.send(row).expect("the thread reads");
             assert!(matches!(feed.next().await, Some(Fed::Row(_))), "row {row} was held back");
@@ -191,10 +286,13 @@ mod tests {
             fn next_row(&mut self) -> Result<Option<DatasetRow>, SourceError> {
                 panic!("a defect that this test plants")
             }
+            fn skip_to(&mut self, _: u64) -> Result<(), SourceError> {
+                Ok(())
+            }
             fn digest(&self) -> Option<Digest> {
                 None
             }
         }
-        assert!(start(Box::new(Broken)).expect("a thread").next().await.is_none());
+        assert!(start(Box::new(Broken), Rows::All).expect("a thread").next().await.is_none());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ef_model::{Counts, JudgmentResult, TaskCommit, TraceStatus};
+use ef_model::{Counts, JudgmentResult, TaskCommit, TaskRecord, TraceStatus};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::event::EventSender;
@@ -12,12 +12,20 @@ use crate::{RunEvent, StopCause, Stopper, TaskNote};
 /// Batches that may wait for the account before the writer waits for it.
 const BATCHES: usize = 2;
 
-/// Tasks that have become durable together.
-pub(crate) struct Entry {
-    /// The places of the batch's tasks.
-    pub(crate) places: Vec<u64>,
-    /// Their records; fewer than places where some were refused.
-    pub(crate) commits: Arc<[TaskCommit]>,
+/// What goes into the account.
+pub(crate) enum Entry {
+    /// What the run's judgments have cost before it was taken up again.
+    Earlier {
+        /// In US dollars.
+        cost_usd: f64,
+    },
+    /// Tasks that have become durable together.
+    Durable {
+        /// The places of the batch's tasks.
+        places: Vec<u64>,
+        /// Their records; fewer than places where some were refused.
+        commits: Arc<[TaskCommit]>,
+    },
 }
 
 /// The one who keeps the account.
@@ -41,7 +49,14 @@ impl Ledger {
     pub(crate) async fn run(mut self, mut entries: mpsc::Receiver<Entry>) -> (Counts, Tally) {
         let mut counts = Counts::default();
         let mut cost_usd = 0.0;
-        while let Some(Entry { places, commits }) = entries.recv().await {
+        while let Some(entry) = entries.recv().await {
+            let (places, commits) = match entry {
+                Entry::Earlier { cost_usd: earlier } => {
+                    cost_usd += earlier;
+                    continue;
+                }
+                Entry::Durable { places, commits } => (places, commits),
+            };
             for commit in commits.iter() {
                 counts.add(commit.record());
                 cost_usd += commit.record().judgments.iter().filter_map(|j| j.result.cost_usd()).sum::<f64>();
@@ -64,16 +79,21 @@ fn note(commit: &TaskCommit) -> TaskNote {
         item_id: record.item_id.clone(),
         row: record.row,
         status: record.trace.status(),
-        judge_errors: judge_errors(commit),
+        judge_errors: judge_errors(record),
     }
 }
 
-fn judge_errors(commit: &TaskCommit) -> usize {
+fn judge_errors(record: &TaskRecord) -> usize {
     let is_error = |result: &JudgmentResult| matches!(result, JudgmentResult::Error { .. });
-    commit.record().judgments.iter().filter(|judgment| is_error(&judgment.result)).count()
+    record.judgments.iter().filter(|judgment| is_error(&judgment.result)).count()
 }
 
 /// Whether `on_failure: abort` ends the run for this task.
-pub(crate) fn is_failure(commit: &TaskCommit) -> bool {
-    commit.record().trace.status() != TraceStatus::Ok || judge_errors(commit) > 0
+pub(crate) fn ends_run(record: &TaskRecord) -> bool {
+    record.trace.status() != TraceStatus::Ok || judge_errors(record) > 0
+}
+
+/// Whether it makes sense to do this task again: its evaluator or a judge failed. A row that cannot be used stays so.
+pub(crate) fn is_failed(record: &TaskRecord) -> bool {
+    matches!(record.trace.status(), TraceStatus::Error | TraceStatus::Timeout) || judge_errors(record) > 0
 }

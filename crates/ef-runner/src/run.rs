@@ -2,21 +2,26 @@
 
 use std::sync::Arc;
 
-use ef_model::{Counts, Digest, ItemSource, RunResult, RunStatus, SourceError, StoreError, TraceStore};
+use ef_model::{
+    Counts, Digest, ItemSource, RunId, RunPurpose, RunResult, RunSource, RunStatus, SourceError, StoreError,
+};
 use ef_spec::OnFailure;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use crate::backlog;
 use crate::call::now_us;
+use crate::check::{Check, Checked, DatasetChanged, Refused};
+use crate::done::Done;
 use crate::event::EventSender;
-use crate::feed::{self, Fed, Feed};
+use crate::feed::{self, Fed, Feed, Rows};
 use crate::ledger::{self, Ledger};
-use crate::schedule::{Fate, Scheduler};
+use crate::replay::{Broken, Source};
+use crate::schedule::{Fate, Scheduler, Supply};
 use crate::tally::{self, Tally};
 use crate::task::Tasks;
 use crate::writer::Writer;
-use crate::{Events, Plan, RunEvent, StopCause, Stopper};
+use crate::{Events, Plan, RunEvent, StopCause, Stopper, takeover};
 
 /// Why there is no completed result.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +44,9 @@ pub enum RunError {
         /// What there is: status `aborted`, counts, and no metrics.
         result: Box<RunResult>,
     },
+    /// A run cannot be taken up again: its dataset is not what it was. Nothing was written.
+    #[error("{0}")]
+    DatasetChanged(#[from] DatasetChanged),
     /// The store failed or refused a record. Everything that was reported as committed is durable.
     #[error("{error}")]
     Store {
@@ -49,11 +57,46 @@ pub enum RunError {
     },
 }
 
+/// What is to be done in a run.
+struct Work {
+    supply: Supply,
+    /// What is done already, in a run that was taken up again.
+    done: Option<Arc<Done>>,
+    /// Resolves when what is done has been checked, to what it has cost.
+    checked: Option<oneshot::Receiver<f64>>,
+    tally: Tally,
+}
+
+/// What has been done.
+struct Worked {
+    fate: Fate,
+    counts: Counts,
+    tally: Tally,
+    failure: Option<StoreError>,
+}
+
+pub(crate) fn failed(error: StoreError) -> RunError {
+    RunError::Store { error, counts: Box::default() }
+}
+
+impl From<Refused> for RunError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Changed(changed) => Self::DatasetChanged(changed),
+            Refused::Store(error) => failed(error),
+            Refused::Source(error) => {
+                Self::NotBegun { cause: StopCause::Dataset(error.message.clone()), source_error: Some(error) }
+            }
+        }
+    }
+}
+
 /// Runs one evaluation.
 pub struct Runner {
     plan: Plan,
     events: EventSender,
     stopper: Stopper,
+    reuse: bool,
 }
 
 impl Runner {
@@ -61,7 +104,13 @@ impl Runner {
     #[must_use]
     pub fn new(plan: Plan) -> (Self, Events) {
         let (sender, events) = EventSender::channel();
-        (Self { plan, events: sender, stopper: Stopper::new() }, events)
+        (Self { plan, events: sender, stopper: Stopper::new(), reuse: true }, events)
+    }
+
+    /// Has every judgment made, also those of costly judges that an earlier run of the store has.
+    #[must_use]
+    pub fn without_reuse(self) -> Self {
+        Self { reuse: false, ..self }
     }
 
     /// Ends the run gently when asked to.
@@ -77,20 +126,176 @@ impl Runner {
     /// When the run cannot begin, ends early, or the store fails. There is no partial result.
     pub async fn run(mut self, source: Box<dyn ItemSource>) -> Result<RunResult, RunError> {
         let store = Arc::clone(&self.plan.store);
-        let (first, rows) = self.first_row(source).await?;
-        store.begin(&self.plan.head).await.map_err(|error| RunError::Store { error, counts: Box::default() })?;
+        let (first, rows) = self.first_row(source, Rows::All).await?;
+        store.begin(&self.plan.head).await.map_err(failed)?;
         self.events.send(RunEvent::Started { run_id: self.plan.head.run_id.clone() }).await;
+        let tally = Tally::new(&self.plan.spec);
+        let work = Work { supply: Supply::Dataset { first, rows }, done: None, checked: None, tally };
+        let Worked { fate, counts, tally, failure } = self.work(work).await;
+        if let Some(error) = failure {
+            return Err(self.refused(error, counts, &tally).await);
+        }
+        self.conclude(fate, counts, tally).await
+    }
 
+    /// Goes on with a run of the store that ended early: tasks that have a record are not done again. With
+    /// `retry_errors`, those of them that failed are, as the next revision.
+    ///
+    /// The plan's head is the one that the store has. `source` and `check` both deliver the run's dataset from its
+    /// begin: one for the rows that are to be done, the other to compare the rows that are done with their records.
+    /// Nothing is written before all of those have been found unchanged.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runner::run`]; [`RunError::DatasetChanged`] when a row that is done differs, and [`RunError::Store`] with
+    /// [`StoreError::RunBusy`] when somebody else writes the run.
+    pub async fn resume(
+        self,
+        source: Box<dyn ItemSource>,
+        check: Box<dyn ItemSource>,
+        retry_errors: bool,
+    ) -> Result<RunResult, RunError> {
+        self.plan.store.resume(&self.plan.head.run_id).await.map_err(failed)?;
+        self.take_up(source, check, retry_errors, false).await
+    }
+
+    /// Goes on with a run that is held, or begins one that has a source.
+    async fn take_up(
+        mut self,
+        source: Box<dyn ItemSource>,
+        check: Box<dyn ItemSource>,
+        retry_errors: bool,
+        is_new: bool,
+    ) -> Result<RunResult, RunError> {
+        let store = Arc::clone(&self.plan.store);
+        let run_id = self.plan.head.run_id.clone();
+        let retried = match &self.plan.head.source {
+            Some(RunSource { run_id, purpose: RunPurpose::Retry }) => Some(run_id.clone()),
+            _ => None,
+        };
+        let check = match &retried {
+            // The source has all rows, and records of it are to be written at once: they are checked before.
+            Some(from) => Check::Passed { digest: self.checked_against(from, check).await? },
+            None => Check::Beside(check),
+        };
+        if is_new {
+            store.begin(&self.plan.head).await.map_err(failed)?;
+        }
+        if let Some(from) = &retried {
+            // Also when it was begun and killed before it had them all: those that are there do no harm.
+            takeover::take_over(store.as_ref(), from, &run_id).await.map_err(failed)?;
+        }
+        let repeats = self.plan.spec.runtime.repeats;
+        let done = Done::of(store.as_ref(), &run_id, repeats, retry_errors).await.map_err(failed)?;
+        let done = Arc::new(done);
+        self.events.send(RunEvent::Resumed { run_id: run_id.clone(), done: done.tasks() }).await;
+        let tally = Tally::of_resumed(&self.plan.spec);
+        let (first, rows) = match self.first_row(source, Rows::Open(Arc::clone(&done))).await {
+            // What was taken over is written.
+            Err(RunError::NotBegun { cause, source_error }) if retried.is_some() => {
+                let result = self.abort(cause.to_string(), Counts::default(), &tally).await.map_err(failed)?;
+                return Err(RunError::Unfinished { cause, source_error, result: Box::new(result) });
+            }
+            first => first?,
+        };
+
+        let (passed, checked) = oneshot::channel();
+        let stopper = self.stopper.clone();
+        let checking = check.finish(Arc::clone(&store), run_id, Arc::clone(&done));
+        let checking = async move {
+            let outcome = checking.await;
+            match &outcome {
+                Ok(checked) => drop(passed.send(checked.cost_usd)),
+                // The writer is told by what it is not given.
+                Err(_) => stopper.stop_for(StopCause::Dataset("it is not what the run began with".to_owned())),
+            }
+            outcome
+        };
+        // A set of one: dropping the run ends the check too.
+        let mut check = JoinSet::new();
+        check.spawn(checking);
+        let work = Work { supply: Supply::Dataset { first, rows }, done: Some(done), checked: Some(checked), tally };
+        let Worked { fate, counts, tally, failure } = self.work(work).await;
+        let checked = check.join_next().await.expect("the check was started").expect("the check does not panic");
+        let Checked { digest, .. } = checked?;
+        if let Some(error) = failure {
+            return Err(self.refused(error, counts, &tally).await);
+        }
+        let fate = if let Fate::Whole { .. } = fate { Fate::Whole { digest } } else { fate };
+        self.conclude(fate, counts, tally).await
+    }
+
+    /// Compares the dataset with the records of a run that has them all, and returns its digest.
+    async fn checked_against(&self, run: &RunId, check: Box<dyn ItemSource>) -> Result<Option<Digest>, RunError> {
+        let store = Arc::clone(&self.plan.store);
+        let recorded = Done::of(store.as_ref(), run, self.plan.spec.runtime.repeats, false).await.map_err(failed)?;
+        let checking = Check::Beside(check).finish(store, run.clone(), Arc::new(recorded));
+        tokio::select! {
+            biased;
+            () = self.stopper.stopped() => {
+                Err(RunError::NotBegun { cause: StopCause::Interrupted, source_error: None })
+            }
+            checked = checking => Ok(checked?.digest),
+        }
+    }
+
+    /// Begins a run that takes over the good records of the run which the plan's head names as its source, and does the
+    /// failed tasks again. For `source` and `check` see [`Runner::resume`]; here the whole dataset is checked first, and a
+    /// run is begun only where it is unchanged.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runner::resume`].
+    pub async fn retry(self, source: Box<dyn ItemSource>, check: Box<dyn ItemSource>) -> Result<RunResult, RunError> {
+        self.take_up(source, check, false, true).await
+    }
+
+    /// Replays the completed run of the store that the plan's head names as its source. By the source's purpose its items
+    /// are evaluated and judged again, or its traces are taken over as they are and their outputs judged again; then the
+    /// judgments of judges that the plan does not have are taken over too. Of each task the latest revision is replayed.
+    /// No dataset is needed: the store has everything.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runner::run`]; with [`StopCause::Source`] where the source cannot be replayed, or a record or a payload of it is
+    /// not as it was recorded: nothing is judged on other data.
+    pub async fn replay(mut self) -> Result<RunResult, RunError> {
+        // What is to be found out is what the judges say now.
+        self.reuse = false;
+        let store = Arc::clone(&self.plan.store);
+        let Source { dataset_digest, mut tasks } = Source::open(&self.plan).await?;
+        let first = match tasks.next().await {
+            Some(Err(Broken::Damaged(what))) => {
+                return Err(RunError::NotBegun { cause: StopCause::Source(what), source_error: None });
+            }
+            Some(Err(Broken::Store(error))) => return Err(failed(error)),
+            first => first.map(Box::new),
+        };
+        store.begin(&self.plan.head).await.map_err(failed)?;
+        self.events.send(RunEvent::Started { run_id: self.plan.head.run_id.clone() }).await;
+        let tally = Tally::new(&self.plan.spec);
+        let work = Work { supply: Supply::Run { first, tasks, dataset_digest }, done: None, checked: None, tally };
+        let Worked { fate, counts, tally, failure } = self.work(work).await;
+        if let Some(error) = failure {
+            return Err(self.refused(error, counts, &tally).await);
+        }
+        self.conclude(fate, counts, tally).await
+    }
+
+    /// Does what there is to do, and waits until it is durable.
+    async fn work(&mut self, work: Work) -> Worked {
+        let Work { supply, done, checked, tally } = work;
         let runtime = &self.plan.spec.runtime;
         let max_concurrent = runtime.max_concurrent as usize;
         let permits = Arc::new(Semaphore::new(max_concurrent));
         let (backlog, queue) = backlog::channel();
         let (account, entries) = ledger::channel();
         let writer = Writer {
-            store: Arc::clone(&store),
+            store: Arc::clone(&self.plan.store),
             run_id: self.plan.head.run_id.clone(),
             stopper: self.stopper.clone(),
             ledger: account,
+            checked,
         };
         let ledger = Ledger {
             events: self.events.clone(),
@@ -98,39 +303,37 @@ impl Runner {
             permits: Arc::clone(&permits),
             max_concurrent,
             max_cost_usd: runtime.max_cost_usd,
-            tally: Tally::new(&self.plan.spec),
+            tally,
         };
         let (repeats, abort_on_failure) = (runtime.repeats, runtime.on_failure == OnFailure::Abort);
         let scheduler = Scheduler {
-            tasks: Arc::new(Tasks::new(&mut self.plan, self.events.clone(), self.stopper.clone())),
+            tasks: Arc::new(Tasks::new(&mut self.plan, self.reuse, self.events.clone(), self.stopper.clone())),
             permits,
             backlog,
             events: self.events.clone(),
             stopper: self.stopper.clone(),
             repeats,
+            done,
             abort_on_failure,
         };
         // Sets of one: dropping the run ends writer and ledger too.
         let (mut writing, mut accounting) = (JoinSet::new(), JoinSet::new());
         writing.spawn(writer.run(queue));
         accounting.spawn(ledger.run(entries));
-        let fate = scheduler.drive(first, rows).await;
+        let fate = scheduler.drive(supply).await;
         let failure = writing.join_next().await.expect("the writer was started").expect("the writer does not panic");
         let (counts, tally) =
             accounting.join_next().await.expect("the ledger was started").expect("the ledger does not panic");
-        if let Some(error) = failure {
-            return Err(self.refused(store.as_ref(), error, counts).await);
-        }
-        self.conclude(store.as_ref(), fate, counts, tally).await
+        Worked { fate, counts, tally, failure }
     }
 
     /// Waits for the first row: a dataset that cannot be read at all leaves no run behind.
-    async fn first_row(&self, source: Box<dyn ItemSource>) -> Result<(Fed, Feed), RunError> {
+    async fn first_row(&self, source: Box<dyn ItemSource>, wanted: Rows) -> Result<(Fed, Feed), RunError> {
         let not_begun = |source_error: SourceError| RunError::NotBegun {
             cause: StopCause::Dataset(source_error.message.clone()),
             source_error: Some(source_error),
         };
-        let mut rows = feed::start(source).map_err(|error| {
+        let mut rows = feed::start(source, wanted).map_err(|error| {
             not_begun(SourceError { message: format!("no thread to read it: {}", error.kind()), hint: None })
         })?;
         tokio::select! {
@@ -141,42 +344,35 @@ impl Runner {
             first = rows.next() => match first {
                 Some(Fed::Failed(error)) => Err(not_begun(error)),
                 Some(first) => Ok((first, rows)),
-                None => Err(not_begun(SourceError { message: "a defect in its reader".to_owned(), hint: None })),
+                None => Err(not_begun(feed::broken())),
             }
         }
     }
 
     /// After the last task: the result, or why there is none.
-    async fn conclude(
-        self,
-        store: &dyn TraceStore,
-        fate: Fate,
-        counts: Counts,
-        tally: Tally,
-    ) -> Result<RunResult, RunError> {
+    async fn conclude(self, fate: Fate, counts: Counts, tally: Tally) -> Result<RunResult, RunError> {
         let failed = |error| RunError::Store { error, counts: Box::new(counts) };
         let stopped = self.stopper.cause();
         let (cause, source_error) = match (fate, stopped) {
+            (Fate::Unreadable(error), _) => {
+                // The failure is what matters; that its note was not kept changes nothing in the records.
+                let _ = self.abort(error.to_string(), counts, &tally).await;
+                return Err(failed(error));
+            }
             (Fate::Failed(error), _) => (StopCause::Dataset(error.message.clone()), Some(error)),
             (_, Some(cause @ StopCause::TaskFailed { .. })) => (cause, None),
             // A stop that came when everything was done has stopped nothing.
-            (Fate::Whole { digest }, _) => return self.complete(store, digest, tally).await.map_err(failed),
+            (Fate::Whole { digest }, _) => return self.complete(digest, tally).await.map_err(failed),
             (Fate::Partly, cause) => (cause.unwrap_or(StopCause::Interrupted), None),
         };
-        let mut result = self.result(RunStatus::Aborted, None, counts);
-        result.abort_reason = Some(cause.to_string());
-        store.finish(&result).await.map_err(failed)?;
+        let result = self.abort(cause.to_string(), counts, &tally).await.map_err(failed)?;
         Err(RunError::Unfinished { cause, source_error, result: Box::new(result) })
     }
 
-    async fn complete(
-        self,
-        store: &dyn TraceStore,
-        dataset: Option<Digest>,
-        tally: Tally,
-    ) -> Result<RunResult, StoreError> {
+    async fn complete(self, dataset: Option<Digest>, tally: Tally) -> Result<RunResult, StoreError> {
         self.events.send(RunEvent::Finishing).await;
-        let Plan { head, spec, .. } = &self.plan;
+        let Plan { head, spec, store, .. } = &self.plan;
+        let store = store.as_ref();
         let baseline = tally::baseline(store, spec).await?;
         let (sums, tree) = match tally.whole() {
             Some(whole) => whole,
@@ -191,13 +387,22 @@ impl Runner {
         Ok(result)
     }
 
+    /// Ends the run early. `counts` are what became durable just now.
+    async fn abort(&self, reason: String, counts: Counts, tally: &Tally) -> Result<RunResult, StoreError> {
+        let Plan { head, spec, store, .. } = &self.plan;
+        let counts =
+            if tally.has_all() { counts } else { tally::read(store.as_ref(), &head.run_id, spec).await?.0.counts };
+        let mut result = self.result(RunStatus::Aborted, None, counts);
+        result.abort_reason = Some(reason);
+        store.finish(&result).await?;
+        Ok(result)
+    }
+
     /// A refused record ends the run; a store that is gone cannot be told.
-    async fn refused(&self, store: &dyn TraceStore, error: StoreError, counts: Counts) -> RunError {
+    async fn refused(&self, error: StoreError, counts: Counts, tally: &Tally) -> RunError {
         if matches!(error, StoreError::Conflict { .. }) {
-            let mut result = self.result(RunStatus::Aborted, None, counts);
-            result.abort_reason = Some(error.to_string());
             // The refusal is what matters; that its note was not kept changes nothing in the records.
-            let _ = store.finish(&result).await;
+            let _ = self.abort(error.to_string(), counts, tally).await;
         }
         RunError::Store { error, counts: Box::new(counts) }
     }

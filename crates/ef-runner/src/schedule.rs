@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use ef_model::{DatasetRow, Digest, SourceError};
+use ef_model::{DatasetRow, Digest, SourceError, StoreError};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::backlog::{BacklogSender, Finished};
+use crate::done::Done;
 use crate::event::EventSender;
-use crate::feed::{Fed, Feed};
-use crate::ledger::is_failure;
-use crate::task::Tasks;
+use crate::feed::{self, Fed, Feed};
+use crate::ledger::ends_run;
+use crate::replay::{Broken, Replayed, Replaying};
+use crate::task::{Task, Tasks};
 use crate::{RunEvent, StopCause, Stopper};
 
 /// The one who starts tasks.
@@ -22,7 +24,17 @@ pub(crate) struct Scheduler {
     pub(crate) events: EventSender,
     pub(crate) stopper: Stopper,
     pub(crate) repeats: u32,
+    /// Tasks that are not to be done, in a run that was taken up again.
+    pub(crate) done: Option<Arc<Done>>,
     pub(crate) abort_on_failure: bool,
+}
+
+/// Where tasks come from.
+pub(crate) enum Supply {
+    /// From the rows of a dataset.
+    Dataset { first: Fed, rows: Feed },
+    /// From a stored run.
+    Run { first: Option<Box<Result<Replayed, Broken>>>, tasks: Replaying, dataset_digest: Option<Digest> },
 }
 
 /// How far the dataset was worked through.
@@ -36,21 +48,22 @@ pub(crate) enum Fate {
     Partly,
     /// It cannot be read on.
     Failed(SourceError),
+    /// The store of the run that is replayed cannot be read on.
+    Unreadable(StoreError),
 }
 
 impl Scheduler {
     /// Works through the rows and returns when no task is in flight any more.
-    pub(crate) async fn drive(self, first: Fed, mut rows: Feed) -> Fate {
+    pub(crate) async fn drive(self, supply: Supply) -> Fate {
         let mut in_flight = JoinSet::new();
         let fate = {
-            let work = self.start_all(first, &mut rows, &mut in_flight);
+            let work = self.start_all(supply, &mut in_flight);
             tokio::select! {
                 biased;
                 () = self.stopper.stopped() => Fate::Partly,
                 fate = work => fate,
             }
         };
-        drop(rows);
         if let Some(cause) = self.stopper.cause() {
             self.events.send(RunEvent::Stopping { cause }).await;
         }
@@ -70,6 +83,7 @@ impl Scheduler {
             }
         };
         tokio::select! {
+            biased;
             () = ended => whole,
             () = self.backlog.closed() => {
                 in_flight.shutdown().await;
@@ -78,25 +92,62 @@ impl Scheduler {
         }
     }
 
-    async fn start_all(&self, first: Fed, rows: &mut Feed, in_flight: &mut JoinSet<bool>) -> Fate {
+    async fn start_all(&self, supply: Supply, in_flight: &mut JoinSet<bool>) -> Fate {
+        match supply {
+            Supply::Dataset { first, mut rows } => self.start_rows(first, &mut rows, in_flight).await,
+            Supply::Run { first, tasks, dataset_digest } => match self.start_replayed(first, tasks, in_flight).await {
+                Ok(true) => Fate::Whole { digest: dataset_digest },
+                Ok(false) => Fate::Partly,
+                Err(Broken::Damaged(what)) => {
+                    self.stopper.stop_for(StopCause::Source(what));
+                    Fate::Partly
+                }
+                Err(Broken::Store(error)) => Fate::Unreadable(error),
+            },
+        }
+    }
+
+    /// Starts the tasks of a stored run again; whether those that have ended have each made a record.
+    async fn start_replayed(
+        &self,
+        first: Option<Box<Result<Replayed, Broken>>>,
+        mut tasks: Replaying,
+        in_flight: &mut JoinSet<bool>,
+    ) -> Result<bool, Broken> {
+        let mut whole = true;
+        let mut place = 0;
+        let mut next = first.map(|first| *first);
+        while let Some(replayed) = next {
+            let Replayed { row, repeat, recorded } = replayed?;
+            self.start(Task { place, row, repeat, revision: 0, recorded }, in_flight).await;
+            place += 1;
+            while let Some(ended) = in_flight.try_join_next() {
+                whole &= ended.unwrap_or(false);
+            }
+            next = tasks.next().await;
+        }
+        Ok(whole)
+    }
+
+    async fn start_rows(&self, first: Fed, rows: &mut Feed, in_flight: &mut JoinSet<bool>) -> Fate {
         let mut fed = Some(first);
         let mut whole = true;
-        let mut places = 0..;
+        let mut place = 0;
         loop {
             match fed {
                 Some(Fed::Row(row)) => {
                     let repeats = if matches!(row, DatasetRow::Item(_)) { self.repeats } else { 1 };
-                    for (repeat, place) in (0..repeats).zip(&mut places) {
-                        self.start(place, row.clone(), repeat, in_flight).await;
+                    for repeat in 0..repeats {
+                        let revision = self.done.as_ref().map_or(Some(0), |done| done.revision(row.row(), repeat));
+                        let Some(revision) = revision else { continue };
+                        let task = Task { place, row: row.clone(), repeat, revision, recorded: None };
+                        place += 1;
+                        self.start(task, in_flight).await;
                     }
                 }
                 Some(Fed::End { digest }) => return if whole { Fate::Whole { digest } } else { Fate::Partly },
                 Some(Fed::Failed(error)) => return Fate::Failed(error),
-                // The reading thread is gone without a word: it panicked.
-                None => {
-                    let message = "reading the dataset failed: a defect in its reader".to_owned();
-                    return Fate::Failed(SourceError { message, hint: None });
-                }
+                None => return Fate::Failed(feed::broken()),
             }
             while let Some(ended) = in_flight.try_join_next() {
                 whole &= ended.unwrap_or(false);
@@ -106,7 +157,7 @@ impl Scheduler {
     }
 
     /// Starts a task as soon as it may be; its permit is held until its calls are over.
-    async fn start(&self, place: u64, row: DatasetRow, repeat: u32, in_flight: &mut JoinSet<bool>) {
+    async fn start(&self, task: Task, in_flight: &mut JoinSet<bool>) {
         self.backlog.admit().await;
         let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the permits are never closed");
         if self.stopper.cause().is_some() {
@@ -116,10 +167,11 @@ impl Scheduler {
         let (tasks, backlog) = (Arc::clone(&self.tasks), self.backlog.clone());
         let stopper = self.abort_on_failure.then(|| self.stopper.clone());
         in_flight.spawn(async move {
-            let done = tasks.run(row, repeat).await;
+            let place = task.place;
+            let done = tasks.run(task).await;
             let recorded = done.is_some();
             if let Some(commit) = done {
-                if let Some(stopper) = stopper.filter(|_| is_failure(&commit)) {
+                if let Some(stopper) = stopper.filter(|_| ends_run(commit.record())) {
                     let record = commit.record();
                     stopper.stop_for(StopCause::TaskFailed { item_id: record.item_id.clone(), row: record.row });
                 }

@@ -34,6 +34,11 @@ pub enum StopCause {
         /// What went wrong, and where; without content.
         String,
     ),
+    /// The run that is replayed cannot be, or is not as it was recorded.
+    Source(
+        /// Which record, and what of it; without content.
+        String,
+    ),
     /// The store failed.
     Store,
 }
@@ -49,6 +54,7 @@ impl fmt::Display for StopCause {
             Self::QuotaExhausted { judge: Some(judge) } => write!(f, "the quota of judge {judge} is exhausted"),
             Self::BudgetSpent { cost_usd } => write!(f, "the budget is spent: judgments have cost ${cost_usd:.4}"),
             Self::Dataset(message) => write!(f, "the dataset cannot be read on: {message}"),
+            Self::Source(message) => write!(f, "the run cannot be replayed: {message}"),
             Self::Store => f.write_str("the trace store failed"),
         }
     }

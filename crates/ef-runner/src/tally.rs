@@ -33,11 +33,17 @@ pub(crate) struct Totals {
 pub(crate) struct Tally {
     sums: Sums,
     order: Option<Order>,
+    has_all: bool,
 }
 
 impl Tally {
     pub(crate) fn new(spec: &EvalSpec) -> Self {
-        Self { sums: Sums::new(spec), order: Some(Order::default()) }
+        Self { sums: Sums::new(spec), order: Some(Order::default()), has_all: true }
+    }
+
+    /// The account of a run that was taken up again: what it did before is in the store alone.
+    pub(crate) fn of_resumed(spec: &EvalSpec) -> Self {
+        Self { sums: Sums::new(spec), order: None, has_all: false }
     }
 
     /// Adds tasks that have become durable. `places` are theirs in the order in which tasks were started.
@@ -52,6 +58,11 @@ impl Tally {
             let metadata = metadata.and_then(|digest| commit.payloads().iter().find(|kept| kept.digest() == digest));
             self.sums.add(commit.record(), metadata);
         }
+    }
+
+    /// Whether everything of the run passed through this account, though perhaps not in order.
+    pub(crate) fn has_all(&self) -> bool {
+        self.has_all
     }
 
     /// The sums over all tasks and the tree of their leaves; `None` when the account has gaps, and the store has to be
@@ -108,7 +119,7 @@ pub(crate) async fn baseline(store: &dyn TraceStore, spec: &EvalSpec) -> Result<
 
 /// What needs no order.
 pub(crate) struct Sums {
-    counts: Counts,
+    pub(crate) counts: Counts,
     metrics: MetricSet,
 }
 

@@ -4,24 +4,72 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ef_model::{
-    BoxFuture, CallContext, CallError, DatasetRow, ErrorKind, ErrorRecord, EvalItem, Evaluator, EvaluatorOutput,
-    Identity, ItemId, Judge, Judgment, JudgmentResult, Payload, RowFault, TaskCommit, TaskRecord, Trace, TraceOutcome,
-    Verdict,
+    BoxFuture, CallContext, CallError, DatasetRow, Digest, ErrorKind, ErrorRecord, EvalItem, Evaluator,
+    EvaluatorOutput, Identity, ItemId, Judge, Judgment, JudgmentResult, Payload, RowFault, TaskCommit, TaskRecord,
+    Trace, TraceOutcome, Verdict,
 };
 use ef_spec::Runtime;
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
+use crate::cache::{self, Cache, Lookup};
 use crate::call::{Abandoned, Called, Callee, Caller, now_us};
 use crate::event::EventSender;
 use crate::{Plan, RunJudge, StopCause, Stopper, seed};
+
+/// One task that is to be done.
+pub(crate) struct Task {
+    /// Its place in the order in which tasks are started, from 0.
+    pub(crate) place: u64,
+    pub(crate) row: DatasetRow,
+    pub(crate) repeat: u32,
+    pub(crate) revision: u32,
+    /// What is taken over of the same task in another run.
+    pub(crate) recorded: Option<Recorded>,
+}
+
+/// What a task takes over of the same task in another run: its trace, and the judgments of those judges that are not asked
+/// again.
+pub(crate) struct Recorded {
+    pub(crate) trace: Trace,
+    /// The output, where the trace has one.
+    pub(crate) output: Option<EvaluatorOutput>,
+    /// All judgments, in the order of the spec.
+    pub(crate) judgments: Vec<Judgment>,
+}
+
+/// A judge as tasks call it.
+struct TaskJudge {
+    judge: RunJudge,
+    limit: Option<Semaphore>,
+    /// Whether its judgments may be reused.
+    is_cached: bool,
+}
+
+/// A judgment that was made, reused or kept.
+struct Judged {
+    judgment: Judgment,
+    /// The payload that it refers to, where that is new.
+    kept: Option<Payload>,
+    /// By which it can be found again.
+    key: Option<Digest>,
+}
+
+impl Judged {
+    /// A judgment that is in the store already.
+    const fn earlier(judgment: Judgment) -> Self {
+        Self { judgment, kept: None, key: None }
+    }
+}
 
 /// What all tasks of a run share.
 pub(crate) struct Tasks {
     evaluator: Arc<dyn Evaluator>,
     evaluator_identity: Arc<Identity>,
     evaluator_limit: Option<Semaphore>,
-    judges: Vec<(RunJudge, Option<Semaphore>)>,
+    judges: Vec<TaskJudge>,
+    /// Where judgments that need not be made again are looked for.
+    cache: Option<Cache>,
     runtime: Runtime,
     timeout: Duration,
     events: EventSender,
@@ -29,14 +77,26 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    pub(crate) fn new(plan: &mut Plan, events: EventSender, stopper: Stopper) -> Self {
+    /// With `reuse`, judgments of costly judges are looked for in the store before they are made.
+    pub(crate) fn new(plan: &mut Plan, reuse: bool, events: EventSender, stopper: Stopper) -> Self {
         let limit = |limit: Option<u32>| limit.map(|limit| Semaphore::new(limit as usize));
-        let judge_limits: Vec<_> = plan.spec.judges.iter().map(|judge| limit(judge.max_concurrent)).collect();
+        // A replay may ask fewer judges than the spec has.
+        let task_judge = |judge: RunJudge| {
+            let named = plan.spec.judges.iter().find(|named| named.name == judge.identity.name);
+            let is_cached = reuse && cache::is_cached(&judge, named);
+            TaskJudge { limit: limit(named.and_then(|named| named.max_concurrent)), is_cached, judge }
+        };
+        let judges: Vec<_> = std::mem::take(&mut plan.judges).into_iter().map(task_judge).collect();
+        let cache = judges
+            .iter()
+            .any(|judge| judge.is_cached)
+            .then(|| Cache::new(Arc::clone(&plan.store), plan.spec.runtime.seed));
         Self {
             evaluator: Arc::clone(&plan.evaluator),
             evaluator_identity: Arc::clone(&plan.head.evaluator),
             evaluator_limit: limit(plan.spec.evaluator.max_concurrent),
-            judges: std::mem::take(&mut plan.judges).into_iter().zip(judge_limits).collect(),
+            judges,
+            cache,
             timeout: Duration::from_secs_f64(plan.spec.runtime.task_timeout_seconds),
             runtime: plan.spec.runtime.clone(),
             events,
@@ -45,14 +105,87 @@ impl Tasks {
     }
 
     /// Runs one task. `None` when there is nothing to record: the run stops, and the task is as if never started.
-    pub(crate) async fn run(&self, row: DatasetRow, repeat: u32) -> Option<TaskCommit> {
-        match row {
-            DatasetRow::Item(item) => self.run_item(&item, repeat).await.ok(),
-            DatasetRow::Faulty { item_id, row, fault } => Some(self.skip(item_id, row, fault)),
+    pub(crate) async fn run(&self, task: Task) -> Option<TaskCommit> {
+        let Task { repeat, revision, .. } = task;
+        match (task.row, task.recorded) {
+            (row, Some(recorded)) => self.judge_again(&row, repeat, revision, recorded).await.ok(),
+            (DatasetRow::Item(item), None) => self.run_item(&item, repeat, revision).await.ok(),
+            (DatasetRow::Faulty { item_id, row, fault }, None) => Some(self.skip(item_id, row, revision, fault)),
         }
     }
 
-    fn skip(&self, item_id: ItemId, row: u64, fault: RowFault) -> TaskCommit {
+    /// Takes a trace over as it is, and has its output judged again.
+    async fn judge_again(
+        &self,
+        row: &DatasetRow,
+        repeat: u32,
+        revision: u32,
+        recorded: Recorded,
+    ) -> Result<TaskCommit, Abandoned> {
+        let Recorded { trace, output, judgments: earlier } = recorded;
+        let mut payloads = Vec::new();
+        let mut judgments = Vec::new();
+        let item_id = match row {
+            DatasetRow::Item(item) => {
+                payloads.extend(item.payloads().cloned());
+                if let Some(output) = &output {
+                    let asked = earlier.into_iter().map(|judgment| self.judge_or_keep(judgment, item, output, repeat));
+                    for judged in join_all(asked).await {
+                        let Judged { judgment, kept, .. } = judged?;
+                        judgments.push(judgment);
+                        payloads.extend(kept);
+                    }
+                    payloads.push(output.output.clone());
+                    payloads.extend(output.metadata.clone());
+                }
+                &item.item_id
+            }
+            DatasetRow::Faulty { item_id, .. } => item_id,
+        };
+        let record = TaskRecord { item_id: item_id.clone(), row: row.row(), repeat, revision, trace, judgments };
+        Ok(TaskCommit::new(record, payloads))
+    }
+
+    /// Judges again where the judge is one of this run's; else the earlier judgment stands.
+    async fn judge_or_keep(
+        &self,
+        earlier: Judgment,
+        item: &EvalItem,
+        output: &EvaluatorOutput,
+        repeat: u32,
+    ) -> Result<Judged, Abandoned> {
+        match self.judges.iter().find(|asked| asked.judge.identity.name == earlier.judge.name) {
+            Some(asked) => self.judge(asked, item, output, repeat).await,
+            None => Ok(Judged::earlier(earlier)),
+        }
+    }
+
+    /// Has an output judged by all judges, side by side, but for what has been judged already.
+    async fn judge_all(
+        &self,
+        item: &EvalItem,
+        output: &EvaluatorOutput,
+        repeat: u32,
+    ) -> Result<Vec<Judged>, Abandoned> {
+        let mut lookups = Vec::new();
+        if let Some(cache) = &self.cache {
+            let judges = self.judges.iter().map(|asked| (&asked.judge, asked.is_cached));
+            lookups = cache.look_up(judges, item, output, repeat).await;
+        }
+        lookups.resize_with(self.judges.len(), || Lookup::Make);
+        let judging = self.judges.iter().zip(lookups).map(async |(asked, lookup)| match lookup {
+            Lookup::Made(judgment) => Ok(Judged::earlier(judgment)),
+            Lookup::Make => self.judge(asked, item, output, repeat).await,
+            Lookup::MakeAs(key) => {
+                let judged = self.judge(asked, item, output, repeat).await?;
+                let is_error = matches!(judged.judgment.result, JudgmentResult::Error { .. });
+                Ok(Judged { key: (!is_error).then_some(key), ..judged })
+            }
+        });
+        join_all(judging).await.into_iter().collect()
+    }
+
+    fn skip(&self, item_id: ItemId, row: u64, revision: u32, fault: RowFault) -> TaskCommit {
         let trace = Trace {
             evaluator: Arc::clone(&self.evaluator_identity),
             attempts: 0,
@@ -63,23 +196,22 @@ impl Tasks {
             item_metadata: None,
             outcome: TraceOutcome::Skipped { fault },
         };
-        let record = TaskRecord { item_id, row, repeat: 0, revision: 0, trace, judgments: Vec::new() };
+        let record = TaskRecord { item_id, row, repeat: 0, revision, trace, judgments: Vec::new() };
         TaskCommit::new(record, Vec::new())
     }
 
-    async fn run_item(&self, item: &EvalItem, repeat: u32) -> Result<TaskCommit, Abandoned> {
+    async fn run_item(&self, item: &EvalItem, repeat: u32, revision: u32) -> Result<TaskCommit, Abandoned> {
         let evaluated = self
             .caller(item, repeat, None, self.evaluator_limit.as_ref())
             .call(&Evaluation { evaluator: self.evaluator.as_ref(), item })
             .await?;
         let mut payloads: Vec<Payload> = item.payloads().cloned().collect();
         let mut judgments = Vec::new();
+        let mut cache_keys = Vec::new();
         let outcome = match &evaluated.result {
             Ok(output) => {
-                let judging =
-                    self.judges.iter().map(|(judge, limit)| self.judge(judge, limit.as_ref(), item, output, repeat));
-                for judged in join_all(judging).await {
-                    let (judgment, kept) = judged?;
+                for Judged { judgment, kept, key } in self.judge_all(item, output, repeat).await? {
+                    cache_keys.extend(key.map(|key| (judgments.len(), key)));
                     judgments.push(judgment);
                     payloads.extend(kept);
                 }
@@ -108,21 +240,20 @@ impl Tasks {
             item_metadata: item.metadata.as_ref().map(Payload::digest),
             outcome,
         };
-        let record = TaskRecord { item_id: item.item_id.clone(), row: item.row, repeat, revision: 0, trace, judgments };
-        Ok(TaskCommit::new(record, payloads))
+        let record = TaskRecord { item_id: item.item_id.clone(), row: item.row, repeat, revision, trace, judgments };
+        Ok(TaskCommit::new(record, payloads).with_cache_keys(cache_keys))
     }
 
     async fn judge(
         &self,
-        judge: &RunJudge,
-        limit: Option<&Semaphore>,
+        TaskJudge { judge, limit, .. }: &TaskJudge,
         item: &EvalItem,
         output: &EvaluatorOutput,
         repeat: u32,
-    ) -> Result<(Judgment, Option<Payload>), Abandoned> {
+    ) -> Result<Judged, Abandoned> {
         let name = judge.identity.name.as_str();
         let Called { result, attempts, started_at_us, duration_us } = self
-            .caller(item, repeat, Some(name), limit)
+            .caller(item, repeat, Some(name), limit.as_ref())
             .call(&Judging { judge: judge.judge.as_ref(), item, output })
             .await?;
         if let Err(error) = &result {
@@ -130,7 +261,8 @@ impl Tasks {
         }
         let (result, kept) = judgment_result(result);
         let judge = Arc::clone(&judge.identity);
-        Ok((Judgment { judge, attempts, started_at_us, duration_us, result }, kept))
+        let judgment = Judgment { judge, attempts, started_at_us, duration_us, reused_from: None, result };
+        Ok(Judged { judgment, kept, key: None })
     }
 
     /// An exhausted quota says nothing of the item: the run stops and the task is not recorded.
@@ -164,9 +296,9 @@ impl Tasks {
 }
 
 /// The evaluator's call on one item.
-struct Evaluation<'a> {
-    evaluator: &'a dyn Evaluator,
-    item: &'a EvalItem,
+pub(crate) struct Evaluation<'a> {
+    pub(crate) evaluator: &'a dyn Evaluator,
+    pub(crate) item: &'a EvalItem,
 }
 
 impl Callee for Evaluation<'_> {
@@ -178,10 +310,10 @@ impl Callee for Evaluation<'_> {
 }
 
 /// A judge's call on one output.
-struct Judging<'a> {
-    judge: &'a dyn Judge,
-    item: &'a EvalItem,
-    output: &'a EvaluatorOutput,
+pub(crate) struct Judging<'a> {
+    pub(crate) judge: &'a dyn Judge,
+    pub(crate) item: &'a EvalItem,
+    pub(crate) output: &'a EvaluatorOutput,
 }
 
 impl Callee for Judging<'_> {
@@ -193,7 +325,7 @@ impl Callee for Judging<'_> {
 }
 
 /// What a record says of a verdict, and the payload that goes with it.
-fn judgment_result(result: Result<Verdict, CallError>) -> (JudgmentResult, Option<Payload>) {
+pub(crate) fn judgment_result(result: Result<Verdict, CallError>) -> (JudgmentResult, Option<Payload>) {
     match result {
         Ok(Verdict { score, rationale, cost_usd }) => {
             let digest = rationale.as_ref().map(Payload::digest);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ef_model::{RunId, StoreError, TaskCommit, TraceStore};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::backlog::{BacklogReceiver, Batch, Room};
 use crate::ledger::Entry;
@@ -18,6 +18,8 @@ pub(crate) struct Writer {
     pub(crate) stopper: Stopper,
     /// Who is told what has become durable.
     pub(crate) ledger: mpsc::Sender<Entry>,
+    /// Before it is known that a taken up run's dataset is unchanged nothing is written.
+    pub(crate) checked: Option<oneshot::Receiver<f64>>,
 }
 
 /// Batches that are handed to the store at the same time: while one is written, the store can prepare the next.
@@ -38,7 +40,12 @@ impl Writer {
     /// Writes until no more tasks can come or the store fails. Returns the failure, if not all was written.
     ///
     /// A batch is whatever has finished while others were written, so it grows with the load by itself.
-    pub(crate) async fn run(self, mut queue: BacklogReceiver) -> Option<StoreError> {
+    pub(crate) async fn run(mut self, mut queue: BacklogReceiver) -> Option<StoreError> {
+        if let Some(checked) = self.checked.take() {
+            // Without an answer the run is over.
+            let cost_usd = checked.await.ok()?;
+            let _ = self.ledger.send(Entry::Earlier { cost_usd }).await;
+        }
         let mut failure = None;
         let mut appending = FuturesOrdered::new();
         let mut open = true;
@@ -50,7 +57,7 @@ impl Writer {
                     let Answered { places, room, durable, failure: failed } = answered;
                     queue.release(room);
                     // A ledger that is gone has panicked, which its join tells.
-                    let _ = self.ledger.send(Entry { places, commits: durable }).await;
+                    let _ = self.ledger.send(Entry::Durable { places, commits: durable }).await;
                     if let Some(failed) = failed {
                         self.stopper.stop_for(StopCause::Store);
                         // After a mere conflict the store works: whatever else was done is kept.

@@ -4,8 +4,9 @@
 //! out.
 
 use ef_model::{
-    ErrorKind, ErrorRecord, ItemId, JudgmentResult, Payload, RecordFilter, RowFault, RowFaultKind, RunId, RunStatus,
-    Score, StoreError, StoredRecord, TaskCommit, TaskRecord, TraceOutcome, TraceStatus, TraceStore,
+    Digest, ErrorKind, ErrorRecord, FoundJudgment, ItemId, Judgment, JudgmentResult, Payload, RecordFilter, RecordKey,
+    RowFault, RowFaultKind, RunId, RunStatus, Score, StoreError, StoredRecord, TaskCommit, TaskRecord, TraceOutcome,
+    TraceStatus, TraceStore,
 };
 use futures_util::TryStreamExt;
 
@@ -28,8 +29,11 @@ macro_rules! trace_store_conformance {
             records_are_filtered
             payloads_are_found_by_digest_and_shared_by_runs
             odd_and_large_payloads_survive_to_the_byte
+            judgments_are_found_by_the_keys_that_came_with_them
             a_completed_run_takes_no_more
             an_aborted_run_goes_on
+            only_runs_that_are_not_completed_are_taken_up
+            the_keys_of_a_run_are_those_of_its_records
             runs_are_listed_latest_first_and_found_by_prefix
             an_empty_run_is_a_run
             readers_see_whole_batches_while_a_run_is_written
@@ -278,6 +282,38 @@ pub async fn odd_and_large_payloads_survive_to_the_byte(store: &dyn TraceStore) 
     }
 }
 
+/// By key, whichever run it was; of several with one key the first; what has no key is not found.
+pub async fn judgments_are_found_by_the_keys_that_came_with_them(store: &dyn TraceStore) {
+    let key = |text: &str| Digest::of(text.as_bytes());
+    let [first, second] = [begun(store, "first").await, begun(store, "second").await];
+    let mut two = record(2);
+    two.revision = 3;
+    two.repeat = 1;
+    two.judgments.push(Judgment { judge: crate::judge_identity("other"), ..two.judgments[0].clone() });
+    let one = commit(1).with_cache_keys(vec![(0, key("one"))]);
+    let two = TaskCommit::new(two, Vec::new()).with_cache_keys(vec![(1, key("two"))]);
+    store.append(&first, [one.clone(), two.clone(), commit(3)].into()).await.expect("appended");
+    store.append(&first, [one.clone()].into()).await.expect("nothing new");
+    let again = commit(4).with_cache_keys(vec![(0, key("one")), (0, key("four"))]);
+    store.append(&second, [again.clone()].into()).await.expect("appended");
+
+    let keys = [key("two"), key("never"), key("one"), key("four"), key("two")];
+    let found = store.judgments(&keys).await.expect("readable");
+    let expected = |run_id: &RunId, commit: &TaskCommit, judgment| {
+        let stored = StoredRecord { record: commit.record().clone(), leaf: commit.leaf() };
+        Some(FoundJudgment { run_id: run_id.clone(), stored, judgment })
+    };
+    let two = expected(&first, &two, 1);
+    assert_eq!(found, [two.clone(), None, expected(&first, &one, 0), expected(&second, &again, 0), two]);
+    assert_eq!(store.judgments(&[]).await.expect("readable"), []);
+
+    // What was refused is not found.
+    let impostor = TaskRecord { item_id: record(1).item_id, ..record(9) };
+    let refused = TaskCommit::new(impostor, Vec::new()).with_cache_keys(vec![(0, key("refused"))]);
+    store.append(&first, [refused].into()).await.expect_err("another row has the item");
+    assert_eq!(store.judgments(&[key("refused")]).await.expect("readable"), [None]);
+}
+
 /// A completed run is closed for good.
 pub async fn a_completed_run_takes_no_more(store: &dyn TraceStore) {
     let run = begun(store, "completed").await;
@@ -299,9 +335,44 @@ pub async fn an_aborted_run_goes_on(store: &dyn TraceStore) {
     let aborted = result(&head("aborted", 1), RunStatus::Aborted);
     store.finish(&aborted).await.expect("finished");
     assert_eq!(store.run(&run).await.expect("readable").expect("there").status, RunStatus::Aborted);
+    store.resume(&run).await.expect("taken up");
+    let untouched = store.run(&run).await.expect("readable").expect("there");
+    assert_eq!((untouched.status, untouched.result), (RunStatus::Aborted, Some(aborted)), "nothing is written yet");
     store.append(&run, [commit(1)].into()).await.expect("appended");
+    let summary = store.run(&run).await.expect("readable").expect("there");
+    assert_eq!((summary.status, summary.result), (RunStatus::Running, None), "it runs again");
     store.finish(&result(&head("aborted", 1), RunStatus::Completed)).await.expect("finished");
     assert_eq!(all(store, &run).await.len(), 1);
+}
+
+/// Taking up what is not there or over is refused; the one who began a run may take it up.
+pub async fn only_runs_that_are_not_completed_are_taken_up(store: &dyn TraceStore) {
+    let absent = RunId::new("absent").expect("an id");
+    let refused = store.resume(&absent).await;
+    assert!(matches!(refused, Err(StoreError::RunNotFound(id)) if id == absent));
+    let run = begun(store, "begun").await;
+    store.resume(&run).await.expect("its own run");
+    store.finish(&result(&head("begun", 1), RunStatus::Completed)).await.expect("finished");
+    let refused = store.resume(&run).await;
+    assert!(matches!(refused, Err(StoreError::RunClosed(id)) if id == run));
+}
+
+/// Each key once, whatever the number of records.
+pub async fn the_keys_of_a_run_are_those_of_its_records(store: &dyn TraceStore) {
+    const RECORDS: u64 = 3000;
+    let [run, other] = [begun(store, "keys").await, begun(store, "other").await];
+    assert_eq!(store.keys(&run).try_collect::<Vec<_>>().await.expect("readable"), []);
+    let mut batch: Vec<_> = (1..=RECORDS).map(record).collect();
+    for (repeat, revision) in [(1, 0), (0, 1), (0, 2)] {
+        batch.push(TaskRecord { repeat, revision, ..record(7) });
+    }
+    store.append(&run, batch.iter().cloned().map(without_payloads).collect()).await.expect("appended");
+    store.append(&other, [commit(9)].into()).await.expect("appended");
+    let mut keys: Vec<RecordKey> = store.keys(&run).try_collect().await.expect("readable");
+    keys.sort_unstable();
+    let mut expected: Vec<_> = batch.iter().map(TaskRecord::key).collect();
+    expected.sort_unstable();
+    assert!(keys == expected, "{} keys of {} records", keys.len(), expected.len());
 }
 
 /// By begin, latest first; a prefix is taken literally.

@@ -6,6 +6,7 @@ mod components;
 pub mod conformance;
 mod memory;
 mod samples;
+pub mod simulation;
 mod source;
 
 pub use components::{ScriptedEvaluator, ScriptedJudge};

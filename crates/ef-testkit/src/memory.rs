@@ -1,26 +1,31 @@
 //! A trace store in memory.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ef_model::{
-    BoxFuture, BoxStream, Digest, ItemId, Payload, RecordFilter, RunHead, RunId, RunResult, RunStatus, RunSummary,
-    StoreError, StoredRecord, TaskCommit, TraceStore,
+    BoxFuture, BoxStream, Digest, FoundJudgment, ItemId, Payload, RecordFilter, RecordKey, RunHead, RunId, RunResult,
+    RunStatus, RunSummary, StoreError, StoredRecord, TaskCommit, TraceStore,
 };
 use futures_util::{StreamExt, stream};
 
 type Key = (u64, u32, u32);
 
-/// Keeps everything in memory. Clones share it, so that a test can look at what a run wrote.
+/// Keeps everything in memory. Clones share it, so that a test can look at what a run wrote; together they are one
+/// writer.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
+    /// Alive as long as this writer is.
+    writer: Arc<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     runs: HashMap<RunId, StoredRun>,
+    writers: HashMap<RunId, Weak<()>>,
     payloads: HashMap<Digest, Payload>,
+    judgments: HashMap<Digest, FoundJudgment>,
     batches: Vec<usize>,
     appends_until_failure: Option<usize>,
 }
@@ -40,6 +45,12 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// The same store for another writer, as another process would open it.
+    #[must_use]
+    pub fn reopened(&self) -> Self {
+        Self { state: Arc::clone(&self.state), writer: Arc::default() }
+    }
+
     /// Lets this many appends through and fails all after them, as a store that lost its disk.
     pub fn fail_after(&self, appends: usize) {
         self.lock().appends_until_failure = Some(appends);
@@ -57,6 +68,15 @@ impl MemoryStore {
 }
 
 impl State {
+    /// A run that takes records.
+    fn open_run(&mut self, run: &RunId) -> Result<&mut StoredRun, StoreError> {
+        match self.runs.get_mut(run) {
+            None => Err(StoreError::RunNotFound(run.clone())),
+            Some(stored) if stored.summary.status == RunStatus::Completed => Err(StoreError::RunClosed(run.clone())),
+            Some(stored) => Ok(stored),
+        }
+    }
+
     fn append(&mut self, run: &RunId, batch: &[TaskCommit]) -> Result<(), StoreError> {
         if let Some(left) = &mut self.appends_until_failure {
             *left = left.checked_sub(1).ok_or_else(|| StoreError::Unavailable {
@@ -64,10 +84,7 @@ impl State {
                 reason: "told to fail".to_owned(),
             })?;
         }
-        let stored = self.runs.get_mut(run).ok_or_else(|| StoreError::RunNotFound(run.clone()))?;
-        if stored.summary.status == RunStatus::Completed {
-            return Err(StoreError::RunClosed(run.clone()));
-        }
+        let stored = self.open_run(run)?;
         let mut added = Vec::new();
         for commit in batch {
             match stored.add(commit) {
@@ -78,7 +95,18 @@ impl State {
                 }
             }
         }
+        if !batch.is_empty() {
+            stored.summary.status = RunStatus::Running;
+            stored.summary.result = None;
+        }
         self.batches.push(batch.len());
+        for commit in batch {
+            let stored = StoredRecord { record: commit.record().clone(), leaf: commit.leaf() };
+            for &(judgment, key) in commit.cache_keys() {
+                let found = || FoundJudgment { run_id: run.clone(), stored: stored.clone(), judgment };
+                self.judgments.entry(key).or_insert_with(found);
+            }
+        }
         let payloads = batch.iter().flat_map(TaskCommit::payloads);
         self.payloads.extend(payloads.map(|payload| (payload.digest(), payload.clone())));
         Ok(())
@@ -120,8 +148,22 @@ impl TraceStore for MemoryStore {
             let summary = RunSummary { head: head.clone(), status: RunStatus::Running, result: None };
             let run = StoredRun { summary, records: BTreeMap::new(), items: HashMap::new() };
             state.runs.insert(head.run_id.clone(), run);
+            state.writers.insert(head.run_id.clone(), Arc::downgrade(&self.writer));
             Ok(())
         };
+        Box::pin(std::future::ready(result))
+    }
+
+    fn resume<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<(), StoreError>> {
+        let mut state = self.lock();
+        let result = state.open_run(run).map(|_| ()).and_then(|()| {
+            let holder = state.writers.get(run).and_then(Weak::upgrade);
+            if holder.is_some_and(|holder| !Arc::ptr_eq(&holder, &self.writer)) {
+                return Err(StoreError::RunBusy(run.clone()));
+            }
+            state.writers.insert(run.clone(), Arc::downgrade(&self.writer));
+            Ok(())
+        });
         Box::pin(std::future::ready(result))
     }
 
@@ -131,15 +173,14 @@ impl TraceStore for MemoryStore {
 
     fn finish<'a>(&'a self, result: &'a RunResult) -> BoxFuture<'a, Result<(), StoreError>> {
         let run = &result.head.run_id;
-        let outcome = match self.lock().runs.get_mut(run) {
-            None => Err(StoreError::RunNotFound(run.clone())),
-            Some(stored) if stored.summary.status == RunStatus::Completed => Err(StoreError::RunClosed(run.clone())),
-            Some(stored) => {
-                stored.summary.status = result.status;
-                stored.summary.result = Some(result.clone());
-                Ok(())
-            }
-        };
+        let mut state = self.lock();
+        let outcome = state.open_run(run).map(|stored| {
+            stored.summary.status = result.status;
+            stored.summary.result = Some(result.clone());
+        });
+        if outcome.is_ok() {
+            state.writers.remove(run);
+        }
         Box::pin(std::future::ready(outcome))
     }
 
@@ -168,9 +209,22 @@ impl TraceStore for MemoryStore {
         stream::iter(matching).boxed()
     }
 
+    fn keys<'a>(&'a self, run: &'a RunId) -> BoxStream<'a, Result<RecordKey, StoreError>> {
+        let state = self.lock();
+        let records = state.runs.get(run).into_iter().flat_map(|stored| stored.records.values());
+        let keys: Vec<_> = records.map(|stored| Ok(stored.record.key())).collect();
+        stream::iter(keys).boxed()
+    }
+
     fn payloads<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<Vec<Option<Payload>>, StoreError>> {
         let state = self.lock();
         let payloads = digests.iter().map(|digest| state.payloads.get(digest).cloned()).collect();
         Box::pin(std::future::ready(Ok(payloads)))
+    }
+
+    fn judgments<'a>(&'a self, keys: &'a [Digest]) -> BoxFuture<'a, Result<Vec<Option<FoundJudgment>>, StoreError>> {
+        let state = self.lock();
+        let found = keys.iter().map(|key| state.judgments.get(key).cloned()).collect();
+        Box::pin(std::future::ready(Ok(found)))
     }
 }

@@ -44,6 +44,7 @@ pub fn head(run_id: &str, started_at_us: i64) -> RunHead {
         dataset: DatasetRef { path: "data.jsonl".to_owned(), format: "jsonl".to_owned(), fields: BTreeMap::new() },
         evaluator: evaluator_identity(),
         judges: vec![judge_identity("judge")],
+        source: None,
     }
 }
 
@@ -104,6 +105,7 @@ pub fn record(row: u64) -> TaskRecord {
             attempts: 1,
             started_at_us: 1_700_000_000_001_234,
             duration_us: 5,
+            reused_from: None,
             result: JudgmentResult::Scored {
                 score: ef_model::Score::number(1.5).expect("finite"),
                 rationale: None,

@@ -46,7 +46,18 @@ impl ItemSource for ListSource {
         }
     }
 
+    fn skip_to(&mut self, row: u64) -> Result<(), SourceError> {
+        while self.rows.front().is_some_and(|next| next.row() < row) {
+            self.rows.pop_front();
+        }
+        Ok(())
+    }
+
     fn digest(&self) -> Option<Digest> {
         self.ended.then(|| Digest::of(b"a list"))
+    }
+
+    fn may_block(&self) -> bool {
+        false
     }
 }

@@ -56,6 +56,7 @@ proptest! {
             fields: mapped.into_iter().collect(),
             max_items: None,
             max_item_bytes: limit,
+            digest: true,
         };
         let Ok(mut dataset) = dataset(bytes.clone(), options) else { return Ok(()) };
         let (rows, error) = read(&mut dataset);

@@ -6,6 +6,7 @@ mod fuzz;
 mod mapping;
 mod reading;
 mod real_data;
+mod skipping;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

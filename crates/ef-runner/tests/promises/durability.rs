@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ef_model::{
-    BoxFuture, BoxStream, Digest, MerkleRoot, Payload, RecordFilter, RunHead, RunId, RunResult, RunStatus, RunSummary,
-    StoreError, StoredRecord, TaskCommit, TraceStore,
+    BoxFuture, BoxStream, Digest, MerkleRoot, Payload, RecordFilter, RecordKey, RunHead, RunId, RunResult, RunStatus,
+    RunSummary, StoreError, StoredRecord, TaskCommit, TraceStore,
 };
 use ef_runner::{RunError, RunEvent, Runner};
 use ef_testkit::{ListSource, MemoryStore, ScriptedEvaluator, item};
@@ -143,6 +143,14 @@ struct StalledStore {
 impl TraceStore for StalledStore {
     fn begin<'a>(&'a self, head: &'a RunHead) -> BoxFuture<'a, Result<(), StoreError>> {
         self.store.begin(head)
+    }
+
+    fn resume<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.store.resume(run)
+    }
+
+    fn keys<'a>(&'a self, run: &'a RunId) -> BoxStream<'a, Result<RecordKey, StoreError>> {
+        self.store.keys(run)
     }
 
     fn append<'a>(&'a self, run: &'a RunId, batch: Arc<[TaskCommit]>) -> BoxFuture<'a, Result<(), StoreError>> {
