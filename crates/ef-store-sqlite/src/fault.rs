@@ -40,20 +40,40 @@ pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
     primary_code(error) == Some(code::BUSY)
 }
 
-/// Translates an error of the driver. SQLite's messages name tables and constraints, never values.
+/// Translates an error of sqlx. SQLite's messages name tables and constraints, never values.
 pub(crate) fn of(path: &Path, error: &sqlx::Error) -> StoreError {
-    match primary_code(error) {
-        Some(code::BUSY) => unavailable(path, "another process has held its write lock for a minute"),
-        Some(code::FULL) => unavailable(path, "the disk is full"),
-        Some(code::READONLY) => unavailable(path, "it cannot be written: the file or its folder is read-only"),
-        Some(code::CANTOPEN) => unavailable(path, "the file cannot be opened"),
-        Some(code::CORRUPT) => damaged(path, "SQLite finds the file malformed"),
-        Some(code::NOTADB) => {
-            StoreError::NotAStore { store: name(path), reason: "the file is not an SQLite database".to_owned() }
-        }
-        _ => match error {
-            sqlx::Error::ColumnDecode { index, .. } => damaged(path, format!("a value of the wrong kind in {index}")),
+    primary_code(error).and_then(|code| of_code(path, code)).unwrap_or_else(|| match error {
+        sqlx::Error::ColumnDecode { index, .. } => damaged(path, format!("a value of the wrong kind in {index}")),
+        other => unavailable(path, other.to_string()),
+    })
+}
+
+/// Translates an error of rusqlite. Those that could quote a value are named without it.
+pub(crate) fn of_writing(path: &Path, error: &rusqlite::Error) -> StoreError {
+    use rusqlite::Error as E;
+    error.sqlite_error().and_then(|failure| of_code(path, failure.extended_code & 0xff)).unwrap_or_else(
+        || match error {
+            E::FromSqlConversionFailure(index, ..)
+            | E::IntegralValueOutOfRange(index, _)
+            | E::InvalidColumnType(index, ..) => {
+                damaged(path, format!("a value of the wrong kind in column {index} of a result"))
+            }
             other => unavailable(path, other.to_string()),
         },
-    }
+    )
+}
+
+/// What a primary result code means, if it means something of its own here.
+fn of_code(path: &Path, primary: i32) -> Option<StoreError> {
+    Some(match primary {
+        code::BUSY => unavailable(path, "another process has held its write lock for a minute"),
+        code::FULL => unavailable(path, "the disk is full"),
+        code::READONLY => unavailable(path, "it cannot be written: the file or its folder is read-only"),
+        code::CANTOPEN => unavailable(path, "the file cannot be opened"),
+        code::CORRUPT => damaged(path, "SQLite finds the file malformed"),
+        code::NOTADB => {
+            StoreError::NotAStore { store: name(path), reason: "the file is not an SQLite database".to_owned() }
+        }
+        _ => return None,
+    })
 }

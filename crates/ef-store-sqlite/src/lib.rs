@@ -2,18 +2,24 @@
 #![doc = include_str!("../README.md")]
 
 mod fault;
-mod known_keys;
+mod insert;
+mod judgment_keys;
+mod key_filter;
+mod keys;
+mod known;
 mod open;
 mod packed_record;
 mod payloads;
 mod read;
+mod run_lock;
 mod schema;
-mod statements;
 mod store;
 mod stored_judgment;
+mod tail;
 mod trace_row;
 mod uri;
 mod write;
+mod writer;
 
 pub use schema::SCHEMA_VERSION;
 pub use store::SqliteStore;

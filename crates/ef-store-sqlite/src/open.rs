@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ef_model::StoreError;
+use rusqlite::{Connection, OpenFlags};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Connection, Row, SqliteConnection};
+use sqlx::{Connection as _, Row, SqliteConnection};
 
 use crate::fault;
 use crate::schema::{APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, STAMP};
@@ -17,13 +18,16 @@ const PAGE_BYTES: u32 = 16 << 10;
 
 /// Pages of the write-ahead log after which it is copied into the database: 64 MiB. A busy page of an index is then
 /// copied once for many commits.
-const CHECKPOINT_PAGES: &str = "4096";
+const CHECKPOINT_PAGES: u32 = 4096;
 
 /// Pages that the writing connection keeps in memory, as SQLite takes it (negative: KiB): what one commit changes should
 /// fit, or it is written twice.
-const WRITER_CACHE: &str = "-12288";
+const WRITER_CACHE: i32 = -12288;
 /// The same of a reading connection, which reads each page once.
-const READER_CACHE: &str = "-2048";
+const READER_CACHE: i32 = -2048;
+
+/// How long a connection waits for another's lock: two runs may share a file.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a file is found to be.
 enum Found {
@@ -33,14 +37,21 @@ enum Found {
     Empty,
 }
 
-/// How a connection that writes is made.
-pub(crate) fn writer_options(path: &Path) -> SqliteConnectOptions {
-    options(path).pragma("cache_size", WRITER_CACHE)
+/// A connection that writes, to a file that is known to be ours. It has the settings of [`options`].
+pub(crate) fn writer(path: &Path) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
+         PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF; PRAGMA cache_size = {WRITER_CACHE};"
+    ))?;
+    Ok(connection)
 }
 
 /// How a connection that reads is made.
 pub(crate) fn reader_options(path: &Path) -> SqliteConnectOptions {
-    options(path).pragma("cache_size", READER_CACHE)
+    options(path).pragma("cache_size", READER_CACHE.to_string())
 }
 
 /// What all connections have in common once the file is known to be ours.
@@ -48,12 +59,11 @@ fn options(path: &Path) -> SqliteConnectOptions {
     bare_options(path)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
         .page_size(PAGE_BYTES)
         // The journals of single statements are not for durability: no file is made for them.
         .pragma("temp_store", "MEMORY")
-        // Two runs may share a file: each waits for the other's transactions.
-        .busy_timeout(Duration::from_secs(60))
+        .busy_timeout(PATIENCE)
 }
 
 fn bare_options(path: &Path) -> SqliteConnectOptions {
@@ -136,7 +146,6 @@ async fn stamps(path: &Path) -> Result<[i64; 3], sqlx::Error> {
 /// Makes the tables. Another process may be doing the same, and SQLite does not wait for a lock while it changes the
 /// journal mode: so this does.
 async fn initialise(path: &Path) -> Result<(), StoreError> {
-    const PATIENCE: Duration = Duration::from_secs(60);
     let began = Instant::now();
     loop {
         match try_initialise(path).await {

@@ -71,7 +71,7 @@ pub(crate) fn parse(page: &str) -> Result<Vec<PackedRecord<'_>>, Fault> {
         serde_json::from_str(page).map_err(|_| "a page of records holds a value of an unexpected kind".to_owned())?;
     rows.into_iter()
         .map(|row| {
-            let judgments = json(Some(&row.17), "judgments")?;
+            let judgments = json(Some(&row.17), "judgments").map_err(|fault| format!("row {}: {fault}", row.0))?;
             Ok(PackedRecord { row, judgments })
         })
         .collect()
@@ -95,6 +95,15 @@ impl PackedRecord<'_> {
 
     /// The record and its leaf. The maps know every evaluator and judge that it names.
     pub(crate) fn unpack(
+        self,
+        evaluators: &HashMap<i64, Arc<Identity>>,
+        judges: &HashMap<i64, Arc<JudgeIdentity>>,
+    ) -> Result<StoredRecord, Fault> {
+        let row = self.row.0;
+        self.try_unpack(evaluators, judges).map_err(|fault| format!("row {row}: {fault}"))
+    }
+
+    fn try_unpack(
         self,
         evaluators: &HashMap<i64, Arc<Identity>>,
         judges: &HashMap<i64, Arc<JudgeIdentity>>,

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use ef_model::{
-    BoxStream, Identity, JudgeIdentity, RecordFilter, RunId, RunStatus, RunSummary, StoreError, StoredRecord,
+    BoxStream, Identity, JudgeIdentity, RecordFilter, RecordKey, RunId, RunStatus, RunSummary, StoreError, StoredRecord,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::de::DeserializeOwned;
@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::packed_record::{self, PackedRecord};
 use crate::store::SqliteStore;
+use crate::write::integer;
 
 pub(crate) async fn run(store: &SqliteStore, run: &RunId) -> Result<Option<RunSummary>, StoreError> {
     sqlx::query("SELECT head, status, result FROM runs WHERE run_id = ?")
@@ -42,15 +43,17 @@ pub(crate) async fn runs(store: &SqliteStore, prefix: &str, limit: u32) -> Resul
 }
 
 fn summary(store: &SqliteStore, row: &SqliteRow) -> Result<RunSummary, StoreError> {
-    let status = match row.get::<&str, _>(1) {
+    let failed = |error: sqlx::Error| store.failed(&error);
+    let status = match row.try_get(1).map_err(failed)? {
         "running" => RunStatus::Running,
         "awaiting" => RunStatus::Awaiting,
         "aborted" => RunStatus::Aborted,
         "completed" => RunStatus::Completed,
         _ => return Err(store.damaged("a run of an unknown status")),
     };
-    let result = row.get::<Option<&str>, _>(2).map(|text| parse(store, text, "a run's result")).transpose()?;
-    Ok(RunSummary { head: parse(store, row.get(0), "a run's head")?, status, result })
+    let result: Option<&str> = row.try_get(2).map_err(failed)?;
+    let result = result.map(|text| parse(store, text, "a run's result")).transpose()?;
+    Ok(RunSummary { head: parse(store, row.try_get(0).map_err(failed)?, "a run's head")?, status, result })
 }
 
 fn parse<T: DeserializeOwned>(store: &SqliteStore, text: &str, what: &str) -> Result<T, StoreError> {
@@ -80,6 +83,34 @@ pub(crate) fn records<'a>(
     })
     .try_flatten()
     .boxed()
+}
+
+/// The record at a place.
+pub(crate) async fn record(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    identities: &mut Identities,
+    run: &RunId,
+    place: RecordKey,
+) -> Result<Option<StoredRecord>, StoreError> {
+    let RecordKey { row, repeat, revision } = place;
+    let key = [integer(row), i64::from(repeat), i64::from(revision)];
+    // A page of one, after the record before it.
+    let page: String = sqlx::query_scalar(packed_record::PAGE)
+        .bind(run.as_str())
+        .bind(key[0])
+        .bind(key[1])
+        .bind(key[2] - 1)
+        .bind(None::<&str>)
+        .bind(1)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|error| store.failed(&error))?;
+    let packed = packed_record::parse(&page).map_err(|reason| store.damaged(reason))?;
+    let Some(record) = packed.into_iter().next().filter(|record| record.key() == key) else { return Ok(None) };
+    identities.learn(store, connection, &record).await?;
+    let Identities { evaluators, judges } = identities;
+    record.unpack(evaluators, judges).map(Some).map_err(|reason| store.damaged(reason))
 }
 
 /// Which page of which records.
@@ -152,7 +183,7 @@ impl Reader<'_> {
 
 /// The evaluators and judges met so far, shared by all records that name them.
 #[derive(Default)]
-struct Identities {
+pub(crate) struct Identities {
     evaluators: HashMap<i64, Arc<Identity>>,
     judges: HashMap<i64, Arc<JudgeIdentity>>,
 }

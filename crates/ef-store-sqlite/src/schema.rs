@@ -10,8 +10,10 @@ pub(crate) const APPLICATION_ID: i64 = 0x4546_6162;
 pub(crate) const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [VERSION_1];
 
 /// Digests are blobs of 32 bytes, times are µs since 1970-01-01 UTC, durations are µs; `error`, `fault` and `judgments`
-/// are JSON. A record is one row of `traces`, so that it is there whole or not at all; payloads are found by their
-/// digests. The view `judgments` is for people who query the file.
+/// are JSON. A record is one row of `traces`, so that it is there whole or not at all. `judgment_keys` leads from what a
+/// costly judgment depends on to the judgment. `payload_keys` leads from a digest to
+/// its payload for those with ids up to the last `up_to` of `payload_key_merges`. The view `judgments` is for people who
+/// query the file.
 const VERSION_1: &str = "
 CREATE TABLE runs (
     id            INTEGER PRIMARY KEY,
@@ -40,11 +42,9 @@ CREATE TABLE payload_keys (
     PRIMARY KEY (key, id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE fresh_payload_keys (
-    key INTEGER NOT NULL,
-    id  INTEGER NOT NULL REFERENCES payloads,
-    PRIMARY KEY (key, id)
-) STRICT, WITHOUT ROWID;
+CREATE TABLE payload_key_merges (
+    up_to INTEGER PRIMARY KEY
+) STRICT;
 
 CREATE TABLE traces (
     run              INTEGER NOT NULL REFERENCES runs,
@@ -70,6 +70,16 @@ CREATE TABLE traces (
     UNIQUE (run, item_id, repeat, revision)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE judgment_keys (
+    key      BLOB    NOT NULL PRIMARY KEY CHECK (length(key) = 32),
+    run      INTEGER NOT NULL,
+    row      INTEGER NOT NULL,
+    repeat   INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    judgment INTEGER NOT NULL,
+    FOREIGN KEY (run, row, repeat, revision) REFERENCES traces
+) STRICT, WITHOUT ROWID;
+
 CREATE VIEW judgments AS
 SELECT runs.run_id, t.row, t.repeat, t.revision, t.item_id,
        c.identity ->> 'name'    AS judge,
@@ -82,6 +92,7 @@ SELECT runs.run_id, t.row, t.repeat, t.revision, t.item_id,
        j.value ->> 'cost_usd'   AS cost_usd,
        j.value ->> 'attempts'   AS attempts,
        j.value ->> 'duration_us' AS duration_us,
+       j.value ->> 'reused_from' AS reused_from,
        j.value -> 'error'       AS error
 FROM traces t JOIN runs ON runs.id = t.run, json_each(t.judgments) j
      JOIN components c ON c.id = j.value ->> 'judge';

@@ -1,38 +1,28 @@
 //! The store itself: one writing connection and a few reading ones.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ef_model::{
-    BoxFuture, BoxStream, Digest, Payload, RecordFilter, RunHead, RunId, RunResult, RunSummary, StoreError,
-    StoredRecord, TaskCommit, TraceStore,
+    BoxFuture, BoxStream, Digest, FoundJudgment, Payload, RecordFilter, RecordKey, RunHead, RunId, RunResult,
+    RunSummary, StoreError, StoredRecord, TaskCommit, TraceStore,
 };
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tokio::sync::Mutex;
 
-use crate::known_keys::KnownKeys;
-use crate::statements::Insert;
-use crate::{fault, open, payloads, read, trace_row, write};
+use crate::tail::Tail;
+use crate::writer::WriterHandle;
+use crate::{fault, judgment_keys, keys, open, payloads, read, write};
 
 /// A trace store in one SQLite file, in WAL mode with `synchronous=FULL`: what [`TraceStore::append`] returned from
 /// survives a power loss, and readers never wait for the writer.
 #[derive(Debug)]
 pub struct SqliteStore {
     pub(crate) path: PathBuf,
-    pub(crate) writer: SqlitePool,
+    pub(crate) writer: WriterHandle,
     pub(crate) readers: SqlitePool,
-    pub(crate) writing: Mutex<Writing>,
-    pub(crate) payloads: payloads::Statements,
-    pub(crate) insert_traces: Insert,
-}
-
-/// What whoever appends knows of the file; held while a batch is appended.
-#[derive(Debug, Default)]
-pub(crate) struct Writing {
-    /// Row ids of the components that are stored already, by the digests of their identities.
-    pub(crate) components: HashMap<Digest, i64>,
-    pub(crate) known_keys: KnownKeys,
+    /// What whoever looks payloads up has read of those that are not in the index yet.
+    pub(crate) tail: Mutex<Tail>,
 }
 
 impl SqliteStore {
@@ -44,7 +34,7 @@ impl SqliteStore {
     /// something else, [`StoreError::SchemaVersion`] when another version of the schema made it. Nothing is written.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         open::check(path.as_ref()).await?;
-        Ok(Self::connect(path.as_ref()))
+        Self::connect(path.as_ref())
     }
 
     /// Opens a store, and makes it first where there is none: the file is readable by its owner alone.
@@ -54,26 +44,17 @@ impl SqliteStore {
     /// As [`SqliteStore::open`], and when the file cannot be made.
     pub async fn open_or_create(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         open::create(path.as_ref()).await?;
-        Ok(Self::connect(path.as_ref()))
+        Self::connect(path.as_ref())
     }
 
-    fn connect(path: &Path) -> Self {
-        let pool = |connections, options| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .test_before_acquire(false)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .connect_lazy_with(options)
-        };
-        Self {
-            path: path.to_owned(),
-            writer: pool(1, open::writer_options(path)),
-            readers: pool(3, open::reader_options(path)),
-            writing: Mutex::default(),
-            payloads: payloads::Statements::new(),
-            insert_traces: Insert::new("traces", &trace_row::COLUMNS),
-        }
+    fn connect(path: &Path) -> Result<Self, StoreError> {
+        let readers = SqlitePoolOptions::new()
+            .max_connections(3)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(open::reader_options(path));
+        Ok(Self { path: path.to_owned(), writer: WriterHandle::start(path)?, readers, tail: Mutex::default() })
     }
 
     /// Closes the file: the write-ahead log is copied into the database where no other process has it open.
@@ -96,6 +77,10 @@ impl TraceStore for SqliteStore {
         Box::pin(write::begin(self, head))
     }
 
+    fn resume<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(write::resume(self, run))
+    }
+
     fn append<'a>(&'a self, run: &'a RunId, batch: Arc<[TaskCommit]>) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(write::append(self, run, batch))
     }
@@ -116,7 +101,15 @@ impl TraceStore for SqliteStore {
         read::records(self, run, filter)
     }
 
+    fn keys<'a>(&'a self, run: &'a RunId) -> BoxStream<'a, Result<RecordKey, StoreError>> {
+        keys::keys(self, run)
+    }
+
     fn payloads<'a>(&'a self, digests: &'a [Digest]) -> BoxFuture<'a, Result<Vec<Option<Payload>>, StoreError>> {
         Box::pin(payloads::get(self, digests))
+    }
+
+    fn judgments<'a>(&'a self, keys: &'a [Digest]) -> BoxFuture<'a, Result<Vec<Option<FoundJudgment>>, StoreError>> {
+        Box::pin(judgment_keys::get(self, keys))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ef_model::{Digest, ErrorRecord, JudgeIdentity, Judgment, JudgmentResult, Score, TaskRecord};
+use ef_model::{Digest, ErrorRecord, JudgeIdentity, Judgment, JudgmentResult, RunId, Score, TaskRecord};
 use serde::{Deserialize, Serialize};
 
 /// One element of the column `judgments`. What does not apply is left out.
@@ -20,6 +20,8 @@ pub(crate) struct StoredJudgment {
     cost_usd: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<ErrorRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reused_from: Option<RunId>,
     attempts: u32,
     started_at_us: i64,
     duration_us: u64,
@@ -54,6 +56,7 @@ impl StoredJudgment {
             rationale,
             cost_usd: judgment.result.cost_usd(),
             error,
+            reused_from: judgment.reused_from.clone(),
             attempts: judgment.attempts,
             started_at_us: judgment.started_at_us,
             duration_us: judgment.duration_us,
@@ -78,6 +81,7 @@ impl StoredJudgment {
             attempts: self.attempts,
             started_at_us: self.started_at_us,
             duration_us: self.duration_us,
+            reused_from: self.reused_from,
             result,
         })
     }

@@ -4,14 +4,11 @@ use std::sync::Arc;
 
 use ef_model::{Digest, Identity, JudgeIdentity, TaskCommit, TaskRecord, TraceOutcome};
 
-use sqlx::Arguments;
-use sqlx::error::BoxDynError;
-use sqlx::sqlite::SqliteArguments;
-
+use crate::insert::Values;
 use crate::stored_judgment;
 use crate::write::{integer, json};
 
-/// The columns of `traces`, in the order in which [`TraceRow::add_to`] adds their values.
+/// The columns of `traces`, in the order in which [`TraceRow::bind`] binds their values.
 pub(crate) const COLUMNS: [&str; 19] = [
     "run",
     "row",
@@ -61,8 +58,8 @@ impl<'r> TraceRow<'r> {
         }
     }
 
-    /// Adds the columns' values.
-    pub(crate) fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
+    /// Binds the columns' values.
+    pub(crate) fn bind(&self, values: &mut Values<'_, '_>) -> rusqlite::Result<()> {
         let Self { record, .. } = self;
         let trace = &record.trace;
         let (output, output_metadata, error, fault) = match &trace.outcome {
@@ -70,26 +67,22 @@ impl<'r> TraceRow<'r> {
             TraceOutcome::Timeout { error } | TraceOutcome::Error { error } => (None, None, Some(json(error)), None),
             TraceOutcome::Skipped { fault } => (None, None, None, Some(json(fault))),
         };
-        arguments.add(self.run)?;
-        arguments.add(integer(record.row))?;
-        arguments.add(i64::from(record.repeat))?;
-        arguments.add(i64::from(record.revision))?;
-        arguments.add(record.item_id.as_str())?;
-        arguments.add(self.evaluator)?;
-        arguments.add(trace.status().as_str())?;
-        arguments.add(i64::from(trace.attempts))?;
-        arguments.add(trace.started_at_us)?;
-        arguments.add(integer(trace.duration_us))?;
+        values.bind(self.run)?;
+        values.bind(integer(record.row))?;
+        values.bind(record.repeat)?;
+        values.bind(record.revision)?;
+        values.bind(record.item_id.as_str())?;
+        values.bind(self.evaluator)?;
+        values.bind(trace.status().as_str())?;
+        values.bind(trace.attempts)?;
+        values.bind(trace.started_at_us)?;
+        values.bind(integer(trace.duration_us))?;
         for digest in [trace.input, trace.reference_output, trace.item_metadata, output, output_metadata] {
-            arguments.add(digest.map(blob))?;
+            values.bind(digest.as_ref().map(Digest::as_bytes))?;
         }
-        arguments.add(error)?;
-        arguments.add(fault)?;
-        arguments.add(&self.judgments)?;
-        arguments.add(blob(self.leaf))
+        values.bind(error)?;
+        values.bind(fault)?;
+        values.bind(&self.judgments)?;
+        values.bind(self.leaf.as_bytes())
     }
-}
-
-fn blob(digest: Digest) -> Vec<u8> {
-    digest.as_bytes().to_vec()
 }

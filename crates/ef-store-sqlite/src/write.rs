@@ -1,120 +1,191 @@
 //! Writing: one transaction a batch.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use ef_model::{Digest, RunHead, RunId, RunResult, RunStatus, StoreError, TaskCommit, TaskRecord, canonical};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use serde::Serialize;
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{Row, SqliteConnection};
 
-use crate::payloads;
-use crate::store::{SqliteStore, Writing};
-use crate::trace_row::TraceRow;
+use crate::insert::Insert;
+use crate::judgment_keys;
+use crate::known::Known;
+use crate::run_lock::RunLocks;
+use crate::store::SqliteStore;
+use crate::trace_row::{self, TraceRow};
+use crate::writer::Writer;
 
-pub(crate) async fn begin(store: &SqliteStore, head: &RunHead) -> Result<(), StoreError> {
-    let inserted = sqlx::query(
-        "INSERT INTO runs (run_id, started_at_us, status, head) VALUES (?, ?, ?, ?) ON CONFLICT (run_id) DO NOTHING",
-    )
-    .bind(head.run_id.as_str())
-    .bind(head.started_at_us)
-    .bind(RunStatus::Running.as_str())
-    .bind(json(head))
-    .execute(&store.writer)
-    .await
-    .map_err(|error| store.failed(&error))?;
-    match inserted.rows_affected() {
-        0 => Err(StoreError::RunExists(head.run_id.clone())),
-        _ => Ok(()),
+/// Why nothing was written.
+enum Refusal {
+    /// The store says so.
+    Store(StoreError),
+    /// SQLite says so.
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
     }
 }
 
-pub(crate) async fn finish(store: &SqliteStore, result: &RunResult) -> Result<(), StoreError> {
-    let run = &result.head.run_id;
-    let updated = sqlx::query("UPDATE runs SET status = ?, result = ? WHERE run_id = ? AND status <> 'completed'")
-        .bind(result.status.as_str())
-        .bind(json(result))
-        .bind(run.as_str())
-        .execute(&store.writer)
-        .await
-        .map_err(|error| store.failed(&error))?;
-    if updated.rows_affected() == 1 {
-        return Ok(());
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
-    let known: Option<i64> = sqlx::query_scalar("SELECT id FROM runs WHERE run_id = ?")
-        .bind(run.as_str())
-        .fetch_optional(&store.writer)
-        .await
-        .map_err(|error| store.failed(&error))?;
-    Err(if known.is_some() { StoreError::RunClosed(run.clone()) } else { StoreError::RunNotFound(run.clone()) })
+}
+
+impl Writer {
+    /// Does what needs a connection.
+    fn with<T>(&mut self, work: impl FnOnce(&mut Connection) -> Result<T, Refusal>) -> Result<T, StoreError> {
+        work(self.connection()?).map_err(|refusal| match refusal {
+            Refusal::Store(error) => error,
+            Refusal::Sqlite(error) => self.failed(&error),
+        })
+    }
+
+    /// One transaction.
+    fn transaction<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T, StoreError> {
+        self.with(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        })
+    }
+
+    /// One transaction by someone who wants to know what is stored. What it learns is kept if it is committed.
+    fn transaction_with_known(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>, &mut Known) -> Result<(), Refusal>,
+    ) -> Result<(), StoreError> {
+        let before = self.known.take();
+        let known = self.transaction(|transaction| {
+            let mut known = Known::refresh(before, transaction)?;
+            work(transaction, &mut known)?;
+            Ok(known)
+        })?;
+        self.known = Some(known);
+        Ok(())
+    }
+}
+
+pub(crate) async fn begin(store: &SqliteStore, head: &RunHead) -> Result<(), StoreError> {
+    let (run, started_at_us, head) = (head.run_id.clone(), head.started_at_us, json(head));
+    let insert = move |writer: &mut Writer, locks: &RunLocks| {
+        let path = writer.path.clone();
+        let begun = writer.transaction(|transaction| {
+            let inserted = transaction.execute(
+                "INSERT INTO runs (run_id, started_at_us, status, head) VALUES (?, ?, ?, ?)
+                 ON CONFLICT (run_id) DO NOTHING",
+                (run.as_str(), started_at_us, RunStatus::Running.as_str(), head),
+            )?;
+            if inserted == 0 {
+                return Err(StoreError::RunExists(run.clone()).into());
+            }
+            // Before anybody else can see the run.
+            Ok(locks.take(&path, &run)?)
+        });
+        if begun.is_err() && !matches!(begun, Err(StoreError::RunExists(_))) {
+            locks.release(&run);
+        }
+        begun
+    };
+    store.writer.run(insert).await
+}
+
+pub(crate) async fn resume(store: &SqliteStore, run: &RunId) -> Result<(), StoreError> {
+    let run = run.clone();
+    let take_up = move |writer: &mut Writer, locks: &RunLocks| {
+        writer.with(|connection| open_run(connection, &run))?;
+        locks.take(&writer.path, &run)?;
+        // The one who had the lock may have completed the run meanwhile.
+        let still_open = writer.with(|connection| open_run(connection, &run));
+        if still_open.is_err() {
+            locks.release(&run);
+        }
+        still_open.map(|_| ())
+    };
+    store.writer.run(take_up).await
+}
+
+pub(crate) async fn finish(store: &SqliteStore, result: &RunResult) -> Result<(), StoreError> {
+    let (run, status, result) = (result.head.run_id.clone(), result.status, json(result));
+    let update = move |writer: &mut Writer, locks: &RunLocks| {
+        writer.transaction(|transaction| {
+            let OpenRun { id, .. } = open_run(transaction, &run)?;
+            transaction
+                .execute("UPDATE runs SET status = ?, result = ? WHERE id = ?", (status.as_str(), result, id))?;
+            Ok(())
+        })?;
+        locks.release(&run);
+        Ok(())
+    };
+    store.writer.run(update).await
 }
 
 pub(crate) async fn append(store: &SqliteStore, run: &RunId, batch: Arc<[TaskCommit]>) -> Result<(), StoreError> {
     if batch.is_empty() {
         return Ok(());
     }
-    let failed = |error: sqlx::Error| store.failed(&error);
-    let payloads = payloads::distinct(&batch);
-    // One batch after the other, in the order in which they came; what is above is done while the one before is written.
-    let mut writing = store.writing.lock().await;
-    let Writing { components, known_keys } = &mut *writing;
-    let mut transaction = store.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let connection = &mut *transaction;
-    let run_row = open_run(store, connection, run).await?;
-    let known = Components::of_batch(store, components, connection, &batch).await?;
-    payloads::insert(&store.payloads, known_keys, connection, payloads).await.map_err(failed)?;
-    let row = |arguments: &mut SqliteArguments, commit: &TaskCommit| {
-        TraceRow::new(run_row, commit, |id| known.id(id), |id| known.id(id)).add_to(arguments)
+    let run = run.clone();
+    let insert = move |transaction: &Transaction<'_>, known: &mut Known| {
+        let OpenRun { id: run, is_running } = open_run(transaction, &run)?;
+        if !is_running {
+            transaction.execute("UPDATE runs SET status = 'running', result = NULL WHERE id = ?", [run])?;
+        }
+        let components = Components::of_batch(&mut known.components, transaction, &batch)?;
+        known.insert(batch.iter().flat_map(TaskCommit::payloads), transaction)?;
+        let inserted =
+            Insert::or_ignore("traces", &trace_row::COLUMNS).run(transaction, &batch, |values, commit| {
+                TraceRow::new(run, commit, |id| components.id(id), |id| components.id(id)).bind(values)
+            })?;
+        if inserted < batch.len() {
+            check_known(transaction, run, &batch)?;
+        }
+        Ok(judgment_keys::insert(transaction, run, &batch)?)
     };
-    let inserted = store.insert_traces.run(connection, &batch, row).await.map_err(failed)?;
-    if inserted < batch.len() as u64 {
-        check_known(store, connection, run_row, &batch).await?;
-    }
-    transaction.commit().await.map_err(failed)?;
-    // What a rolled-back transaction inserted is not there, so these are remembered only now.
-    components.extend(known.new);
-    Ok(())
+    store.writer.run(|writer, _| writer.transaction_with_known(insert)).await
 }
 
-/// The run's row id, if it takes records.
-async fn open_run(store: &SqliteStore, connection: &mut SqliteConnection, run: &RunId) -> Result<i64, StoreError> {
-    let row = sqlx::query("SELECT id, status = 'completed' FROM runs WHERE run_id = ?")
-        .bind(run.as_str())
-        .fetch_optional(connection)
-        .await
-        .map_err(|error| store.failed(&error))?;
+/// A run that takes records.
+struct OpenRun {
+    id: i64,
+    is_running: bool,
+}
+
+/// The run, if it takes records.
+fn open_run(connection: &Connection, run: &RunId) -> Result<OpenRun, Refusal> {
+    let row = connection
+        .prepare_cached("SELECT id, status FROM runs WHERE run_id = ?")?
+        .query_row([run.as_str()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))
+        .optional()?;
     match row {
-        None => Err(StoreError::RunNotFound(run.clone())),
-        Some(row) if row.get::<bool, _>(1) => Err(StoreError::RunClosed(run.clone())),
-        Some(row) => Ok(row.get(0)),
+        None => Err(StoreError::RunNotFound(run.clone()).into()),
+        Some((_, status)) if status == RunStatus::Completed.as_str() => Err(StoreError::RunClosed(run.clone()).into()),
+        Some((id, status)) => Ok(OpenRun { id, is_running: status == RunStatus::Running.as_str() }),
     }
 }
 
 /// Some records of the batch were there already, or twice in it. With the same content that is nothing; anything else
 /// is a conflict.
-async fn check_known(
-    store: &SqliteStore,
-    connection: &mut SqliteConnection,
-    run_row: i64,
-    batch: &[TaskCommit],
-) -> Result<(), StoreError> {
+fn check_known(connection: &Connection, run_row: i64, batch: &[TaskCommit]) -> Result<(), Refusal> {
     const BY_ITEM: &str = "SELECT row, leaf FROM traces WHERE run = ? AND item_id = ? AND repeat = ? AND revision = ?";
     const BY_ROW: &str = "SELECT row, leaf FROM traces WHERE run = ? AND row = ? AND repeat = ? AND revision = ?";
+    let mut by_item = connection.prepare_cached(BY_ITEM)?;
+    let mut by_row = connection.prepare_cached(BY_ROW)?;
+    let columns = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?));
     for commit in batch {
         let record = commit.record();
-        let by_item = sqlx::query(BY_ITEM).bind(run_row).bind(record.item_id.as_str());
-        let by_row = sqlx::query(BY_ROW).bind(run_row).bind(integer(record.row));
-        for query in [by_item, by_row] {
-            let known = query
-                .bind(i64::from(record.repeat))
-                .bind(i64::from(record.revision))
-                .fetch_optional(&mut *connection)
-                .await
-                .map_err(|error| store.failed(&error))?;
-            if let Some(known) = known
-                && known.get::<&[u8], _>(1) != commit.leaf().as_bytes()
-            {
-                return Err(conflict(record, known.get(0)));
+        let (repeat, revision) = (record.repeat, record.revision);
+        let known = [
+            by_item.query_row((run_row, record.item_id.as_str(), repeat, revision), columns).optional()?,
+            by_row.query_row((run_row, integer(record.row), repeat, revision), columns).optional()?,
+        ];
+        for (row, leaf) in known.into_iter().flatten() {
+            if leaf != *commit.leaf().as_bytes() {
+                return Err(conflict(record, row).into());
             }
         }
     }
@@ -133,47 +204,37 @@ fn conflict(record: &TaskRecord, existing_row: i64) -> StoreError {
 struct Components {
     /// By the address of the shared identity: a batch has few.
     ids: HashMap<usize, i64>,
-    new: Vec<(Digest, i64)>,
 }
 
 impl Components {
-    async fn of_batch(
-        store: &SqliteStore,
-        stored: &HashMap<Digest, i64>,
-        connection: &mut SqliteConnection,
+    fn of_batch(
+        stored: &mut HashMap<Digest, i64>,
+        connection: &Connection,
         batch: &[TaskCommit],
-    ) -> Result<Self, StoreError> {
-        let mut components = Self { ids: HashMap::new(), new: Vec::new() };
+    ) -> rusqlite::Result<Self> {
+        let mut components = Self { ids: HashMap::new() };
         for record in batch.iter().map(TaskCommit::record) {
-            components.add(store, stored, connection, &record.trace.evaluator).await?;
+            components.add(stored, connection, &record.trace.evaluator)?;
             for judgment in &record.judgments {
-                components.add(store, stored, connection, &judgment.judge).await?;
+                components.add(stored, connection, &judgment.judge)?;
             }
         }
         Ok(components)
     }
 
-    async fn add<T: Serialize>(
+    fn add<T: Serialize>(
         &mut self,
-        store: &SqliteStore,
-        stored: &HashMap<Digest, i64>,
-        connection: &mut SqliteConnection,
+        stored: &mut HashMap<Digest, i64>,
+        connection: &Connection,
         identity: &Arc<T>,
-    ) -> Result<(), StoreError> {
-        let address = Arc::as_ptr(identity).addr();
-        if self.ids.contains_key(&address) {
-            return Ok(());
-        }
+    ) -> rusqlite::Result<()> {
+        let Entry::Vacant(unknown) = self.ids.entry(Arc::as_ptr(identity).addr()) else { return Ok(()) };
         let digest = canonical::digest(&**identity);
-        let id = match stored.get(&digest) {
-            Some(id) => *id,
-            None => {
-                let id = insert_component(connection, digest, &**identity).await.map_err(|e| store.failed(&e))?;
-                self.new.push((digest, id));
-                id
-            }
+        let id = match stored.entry(digest) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => *new.insert(insert_component(connection, digest, &**identity)?),
         };
-        self.ids.insert(address, id);
+        unknown.insert(id);
         Ok(())
     }
 
@@ -182,20 +243,12 @@ impl Components {
     }
 }
 
-async fn insert_component<T: Serialize>(
-    connection: &mut SqliteConnection,
-    digest: Digest,
-    identity: &T,
-) -> Result<i64, sqlx::Error> {
-    sqlx::query("INSERT INTO components (sha256, identity) VALUES (?, ?) ON CONFLICT (sha256) DO NOTHING")
-        .bind(digest.as_bytes().to_vec())
-        .bind(json(identity))
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query_scalar("SELECT id FROM components WHERE sha256 = ?")
-        .bind(digest.as_bytes().to_vec())
-        .fetch_one(connection)
-        .await
+fn insert_component<T: Serialize>(connection: &Connection, digest: Digest, identity: &T) -> rusqlite::Result<i64> {
+    connection.execute(
+        "INSERT INTO components (sha256, identity) VALUES (?, ?) ON CONFLICT (sha256) DO NOTHING",
+        (digest.as_bytes(), json(identity)),
+    )?;
+    connection.query_row("SELECT id FROM components WHERE sha256 = ?", [digest.as_bytes()], |row| row.get(0))
 }
 
 pub(crate) fn json<T: Serialize>(value: &T) -> String {
