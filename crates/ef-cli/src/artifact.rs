@@ -1,7 +1,7 @@
 //! The artifact of a run: `<output>/<run_id>.json`.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use ef_model::RunResult;
@@ -26,6 +26,16 @@ pub(crate) fn write(folder: &Path, result: &RunResult) -> Result<PathBuf, Failur
             Err(Failure::new(Exit::Usage, message).hint(hint))
         }
     }
+}
+
+/// Bytes that a result or a proof has, at most: whatever is larger is something else.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Reads a result, or what was made of one.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
 /// Finds out before a run whether its result can be written.

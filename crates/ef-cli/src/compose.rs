@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ef_model::{ConfigProblem, Environment, Evaluator, Judge, JudgeIdentity, Secret, canonical};
+use ef_model::{ConfigProblem, Environment, Evaluator, Judge, JudgeIdentity, RunHead, Secret, canonical};
 use ef_plugin::{LookupError, Registry};
 use ef_runner::RunJudge;
 use ef_spec::{Draft, DraftComponent, EvalSpec, LoadedSpec};
@@ -66,7 +66,26 @@ pub(crate) struct Composed {
 /// Reads a spec file and makes the evaluator and the judges that it names. All that is wrong with any of them is told at
 /// once, at its place in the file.
 pub(crate) async fn compose(path: &Path, registry: &Registry, environment: &Environment) -> Result<Composed, Failure> {
-    let mut draft = Draft::read(&path.to_string_lossy(), &read_spec(path)?).map_err(Failure::spec)?;
+    compose_text(&path.to_string_lossy(), &read_spec(path)?, registry, environment).await
+}
+
+/// The same of the spec that a run keeps.
+pub(crate) async fn compose_run(
+    head: &RunHead,
+    registry: &Registry,
+    environment: &Environment,
+) -> Result<Composed, Failure> {
+    let text = format!("{:#}\n", head.spec);
+    compose_text(&format!("kept by the run {}", head.run_id), text.as_bytes(), registry, environment).await
+}
+
+async fn compose_text(
+    name: &str,
+    text: &[u8],
+    registry: &Registry,
+    environment: &Environment,
+) -> Result<Composed, Failure> {
+    let mut draft = Draft::read(name, text).map_err(Failure::spec)?;
     let is_sound = draft.is_sound();
     let mut is_to_be_had = true;
     let mut evaluator = None;
@@ -114,7 +133,8 @@ fn store_uri(loaded: &LoadedSpec, environment: &Environment) -> Result<Secret, F
     Ok(Secret::new(resolved.expose()[KEY].as_str().unwrap_or_default().to_owned()))
 }
 
-fn judge_identity(spec: &ef_spec::JudgeSpec, judge: &dyn Judge) -> JudgeIdentity {
+/// What records say of a judge.
+pub(crate) fn judge_identity(spec: &ef_spec::JudgeSpec, judge: &dyn Judge) -> JudgeIdentity {
     JudgeIdentity {
         name: spec.name.clone(),
         identity: judge.identity().clone(),

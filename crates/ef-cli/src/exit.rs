@@ -17,7 +17,9 @@ pub enum Exit {
     Store,
     /// An evaluator or judge is unknown or broken.
     Component,
-    /// Gate: cannot conclude.
+    /// A run or a proof is not what it says.
+    Verification,
+    /// Gate and verify: cannot conclude.
     Inconclusive,
     /// Interrupted; what was done is durable.
     Interrupted,
@@ -34,7 +36,14 @@ pub const EXIT_CODES: &[(Exit, &str)] = &[
     (Exit::Aborted, "run ended early: `on_failure: abort`, a spent budget, an exhausted quota; what was done is kept"),
     (Exit::Store, "trace store unavailable, damaged, or of another schema version"),
     (Exit::Component, "evaluator or judge unknown or broken"),
-    (Exit::Inconclusive, "gate: cannot conclude (no data, run unfinished, or errors and unscored over 5 %)"),
+    (
+        Exit::Verification,
+        "verification failed: a run or a proof is not as it was recorded, or a judge differs from itself beyond what it declares",
+    ),
+    (
+        Exit::Inconclusive,
+        "cannot conclude (gate: no data, run unfinished, or errors and unscored over 5 %; verify and replay: run unfinished; judge verify: nothing to compare)",
+    ),
     (Exit::Interrupted, "interrupted; what was done is durable"),
 ];
 
@@ -49,6 +58,7 @@ impl Exit {
             Self::Aborted => 3,
             Self::Store => 4,
             Self::Component => 5,
+            Self::Verification => 6,
             Self::Inconclusive => 7,
             Self::Interrupted => 130,
         }

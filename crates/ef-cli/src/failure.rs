@@ -111,7 +111,10 @@ impl From<StoreError> for Failure {
         let (exit, hint) = match &error {
             StoreError::Unavailable { .. } => (
                 Exit::Store,
-                Some("check the path and its permissions, or name another file with --store sqlite://PATH".to_owned()),
+                Some(
+                    "check the path, its permissions and the room on its disk, or name another file with --store sqlite://PATH"
+                        .to_owned(),
+                ),
             ),
             StoreError::SchemaVersion { found, supported, .. } if found > supported => {
                 (Exit::Store, Some("a newer ef made it: update ef, or use another --store".to_owned()))
@@ -129,6 +132,9 @@ impl From<StoreError> for Failure {
                 (Exit::Usage, Some("item ids are unique in a dataset: map another column to item_id".to_owned()))
             }
             StoreError::RunExists(_) => (Exit::Usage, Some("choose another --run-id, or leave it out".to_owned())),
+            StoreError::RunBusy(_) => {
+                (Exit::Store, Some("wait for it, or end it; a lock of a process that is gone holds nobody".to_owned()))
+            }
             StoreError::RunNotFound(_) => (Exit::Usage, Some("`ef runs` lists the runs".to_owned())),
             StoreError::RunClosed(_) => (Exit::Usage, None),
         };
@@ -170,6 +176,7 @@ pub(crate) fn exit_of(cause: &StopCause) -> Exit {
     match cause {
         StopCause::Interrupted => Exit::Interrupted,
         StopCause::Dataset(_) => Exit::Usage,
+        StopCause::Source(_) => Exit::Verification,
         StopCause::Store => Exit::Store,
         _ => Exit::Aborted,
     }
@@ -182,6 +189,12 @@ impl From<RunError> for Failure {
             | RunError::Unfinished { source_error: Some(error), .. } => error.into(),
             RunError::NotBegun { cause, .. } => Self::new(exit_of(&cause), format!("the run did not begin: {cause}")),
             RunError::Unfinished { cause, .. } => Self::new(exit_of(&cause), format!("the run ended early: {cause}")),
+            RunError::DatasetChanged(changed) => Self::usage(changed.to_string())
+                .hint("name the dataset that the run began with by --dataset, or start a new run with `ef run`"),
+            RunError::Store { error: error @ StoreError::Unavailable { .. }, counts } if counts.tasks() > 0 => {
+                Self::new(Exit::Store, error.to_string())
+                    .hint("once the store can be written again, with room on its disk, `ef resume` goes on")
+            }
             RunError::Store { error, .. } => error.into(),
         }
     }

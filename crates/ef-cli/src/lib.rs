@@ -5,6 +5,7 @@ mod artifact;
 mod cli;
 mod commands;
 mod compose;
+mod evaluation;
 mod exit;
 mod failure;
 mod output;

@@ -17,11 +17,18 @@ pub(crate) fn line(total: Option<u64>, visible: bool) -> ProgressBar {
 /// Reads a run's events until it is over, and shows them on the line.
 pub(crate) async fn show(mut events: Events, bar: ProgressBar) {
     let mut retries = 0_u64;
+    let mut earlier = 0;
     while let Some(event) = events.next().await {
         match event {
             RunEvent::Committed { counts, in_flight, .. } => {
-                bar.set_position(counts.tasks());
+                bar.set_position(earlier + counts.tasks());
                 bar.set_message(message(&counts, in_flight, retries));
+            }
+            RunEvent::Resumed { done, .. } => {
+                earlier = done;
+                bar.set_position(done);
+                // The rate is of what is done now.
+                bar.reset_eta();
             }
             RunEvent::Retrying { .. } => retries += 1,
             RunEvent::Stopping { .. } => bar.set_prefix("stopping"),

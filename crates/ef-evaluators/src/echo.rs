@@ -1,6 +1,7 @@
 //! `eval_fabric.examples.echo`: the output is the input.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ef_model::{
     BoxFuture, CallContext, CallError, CreateError, Environment, EvalItem, Evaluator, EvaluatorFactory,
@@ -10,10 +11,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Settings of the echo: it has none.
+/// How the echo behaves.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Config {}
+struct Config {
+    /// Milliseconds that it takes for each item.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = LONGEST_DELAY_MS))]
+    delay_ms: u64,
+}
+
+const LONGEST_DELAY_MS: u64 = 60_000;
 
 pub(crate) struct EchoFactory {
     identity: Identity,
@@ -21,7 +29,7 @@ pub(crate) struct EchoFactory {
 
 impl EchoFactory {
     pub(crate) fn new() -> Self {
-        Self { identity: crate::identity("eval_fabric.examples.echo", "1.0.0") }
+        Self { identity: crate::identity("eval_fabric.examples.echo", "1.1.0") }
     }
 }
 
@@ -44,14 +52,20 @@ impl EvaluatorFactory for EchoFactory {
         _: &'a Environment,
     ) -> BoxFuture<'a, Result<Arc<dyn Evaluator>, CreateError>> {
         Box::pin(async move {
-            let Config {} = crate::parse(config)?;
-            Ok(Arc::new(Echo { identity: self.identity.clone() }) as Arc<dyn Evaluator>)
+            let Config { delay_ms } = crate::parse(config)?;
+            if delay_ms > LONGEST_DELAY_MS {
+                let message = format!("expected at most {LONGEST_DELAY_MS}");
+                return Err(CreateError::Config(vec![crate::problem("/delay_ms", message, None)]));
+            }
+            let delay = Duration::from_millis(delay_ms);
+            Ok(Arc::new(Echo { identity: self.identity.clone(), delay }) as Arc<dyn Evaluator>)
         })
     }
 }
 
 struct Echo {
     identity: Identity,
+    delay: Duration,
 }
 
 impl Evaluator for Echo {
@@ -64,7 +78,12 @@ impl Evaluator for Echo {
         item: &'a EvalItem,
         _: &'a CallContext,
     ) -> BoxFuture<'a, Result<EvaluatorOutput, CallError>> {
-        // A payload's clone keeps its digest: nothing is hashed again.
-        Box::pin(async move { Ok(EvaluatorOutput { output: item.input.clone(), metadata: None }) })
+        Box::pin(async move {
+            if !self.delay.is_zero() {
+                tokio::time::sleep(self.delay).await;
+            }
+            // A payload's clone keeps its digest: nothing is hashed again.
+            Ok(EvaluatorOutput { output: item.input.clone(), metadata: None })
+        })
     }
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime").block_on(future)
 }
 
 fn create(id: &str, config: Value) -> Result<Arc<dyn Evaluator>, LookupError> {
@@ -62,6 +62,14 @@ fn the_echo_gives_the_inputs_bytes_back() {
     let (output, metadata) = call(&*echo, &item).expect("an output");
     assert_eq!(output, item.input.expose());
     assert_eq!(metadata, None);
+}
+
+#[test]
+fn the_echo_takes_the_time_that_it_is_told_to() {
+    let echo = create("eval_fabric.examples.echo", json!({"delay_ms": 30})).unwrap_or_else(|error| panic!("{error:?}"));
+    let began = std::time::Instant::now();
+    call(&*echo, &item(None)).expect("an output");
+    assert!(began.elapsed() >= std::time::Duration::from_millis(30), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -137,6 +145,8 @@ fn a_config_that_does_not_fit_says_where_and_what_to_do() {
         ("eval_fabric.recorded", json!({"feild": "metadata.a", "metadata_field": "metadata."})),
         ("eval_fabric.recorded", json!({"field": "answer", "metadata_field": 1})),
         ("eval_fabric.examples.echo", json!({"field": "input"})),
+        ("eval_fabric.examples.echo", json!({"delay_ms": 60_001})),
+        ("eval_fabric.examples.echo", json!({"delay_ms": -1})),
     ]
     .into_iter()
     .flat_map(|(id, config)| problems(id, config))

@@ -98,7 +98,7 @@ fn record() -> TaskRecord {
             item_metadata: None,
             outcome: TraceOutcome::Ok { output: Digest::of(b""), output_metadata: None },
         },
-        judgments: vec![Judgment { judge, attempts: 1, started_at_us: 0, duration_us: 0, result }],
+        judgments: vec![Judgment { judge, attempts: 1, started_at_us: 0, duration_us: 0, reused_from: None, result }],
     }
 }
 

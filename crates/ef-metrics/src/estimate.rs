@@ -40,14 +40,14 @@ pub(crate) enum Term {
 
 /// Factors that bring scores and weights near 1, or sums of large ones would overflow.
 #[derive(Debug, Clone, Copy)]
-struct Scale {
-    score: f64,
-    weight: f64,
+pub(crate) struct Scale {
+    pub(crate) score: f64,
+    pub(crate) weight: f64,
 }
 
 impl Term {
     /// The judgment's part in y and x of a [`Unit`].
-    fn unit(self, weight: f64, score: f64, scale: Scale) -> (f64, f64) {
+    pub(crate) fn unit(self, weight: f64, score: f64, scale: Scale) -> (f64, f64) {
         match self {
             Self::Score => (score * scale.score, 1.0),
             Self::AtLeast(threshold) => (f64::from(u8::from(score >= threshold)), 1.0),
@@ -115,7 +115,11 @@ fn units(sample: &Sample<'_>, term: Term, scale: Scale) -> RatioSample {
 }
 
 /// The bootstrap interval of a ratio. `None` where there is no spread to resample.
-fn resampled_ratio(units: &RatioSample, standard_error: Option<f64>, bootstrap: &Bootstrap<'_>) -> Option<(f64, f64)> {
+pub(crate) fn resampled_ratio(
+    units: &RatioSample,
+    standard_error: Option<f64>,
+    bootstrap: &Bootstrap<'_>,
+) -> Option<(f64, f64)> {
     standard_error.filter(|&error| error > 0.0)?;
     let pairs = || units.units().iter().map(|&(unit, count)| ((unit.y.get(), unit.x.get()), count));
     let ((_, x), _) = pairs().next()?;

@@ -5,6 +5,7 @@
 mod bootstrap;
 mod cluster;
 mod column;
+pub mod diff;
 mod draw;
 mod estimate;
 pub mod gate;
@@ -13,6 +14,7 @@ mod ks;
 mod median;
 mod multiset;
 mod ratio;
+pub mod replay;
 mod resample;
 mod sample;
 mod set;

@@ -15,8 +15,8 @@ pub(crate) fn median(runs: &[Run<Ordered>]) -> Option<f64> {
     (n > 0).then(|| middle_of(n, runs.iter().map(|&(score, count)| (score.get(), count))))?
 }
 
-/// The mean of the middle two of `n` values that come sorted with their counts.
-fn middle_of(n: u64, mut counted: impl Iterator<Item = (f64, u64)>) -> Option<f64> {
+/// The mean of the middle two of `n` values that come sorted with their counts. `n` is at least 1.
+pub(crate) fn middle_of(n: u64, mut counted: impl Iterator<Item = (f64, u64)>) -> Option<f64> {
     let (first, second) = middle(n);
     let (mut low, mut below) = (None, 0);
     counted.find_map(|(score, count)| {

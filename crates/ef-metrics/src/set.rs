@@ -14,7 +14,7 @@ use crate::multiset::{Multiset, Ordered, Run};
 use crate::sample::{Sample, merged};
 
 /// The threshold of a `rate_above` that names none.
-const DEFAULT_THRESHOLD: f64 = 0.5;
+pub(crate) const DEFAULT_THRESHOLD: f64 = 0.5;
 
 /// Accumulates a run's records for all metrics of a spec.
 ///
@@ -208,7 +208,7 @@ impl MetricSet {
 }
 
 /// The metric of a judge in a spec that names none.
-fn mean_of(judge: &JudgeSpec) -> MetricSpec {
+pub(crate) fn mean_of(judge: &JudgeSpec) -> MetricSpec {
     let name = judge_name(judge).to_owned();
     MetricSpec {
         from: Some(name.clone()),

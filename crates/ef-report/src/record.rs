@@ -65,7 +65,10 @@ fn one_judgment(judgment: &Judgment, texts: Texts<'_>, style: Style) -> String {
     let mut facts = code("judge", &judge.identity).to_vec();
     facts.push(("promise", judge.determinism.as_str().to_owned()));
     facts.push(("config", judge.config_digest.to_string()));
-    facts.extend(call(judgment.attempts, judgment.started_at_us, judgment.duration_us));
+    match &judgment.reused_from {
+        Some(run) => facts.push(("reused from", format!("run {run}"))),
+        None => facts.extend(call(judgment.attempts, judgment.started_at_us, judgment.duration_us)),
+    }
     let (word, tone, payload) = match &judgment.result {
         JudgmentResult::Scored { score, rationale, .. } => {
             facts.push(("score", whole_score(score)));

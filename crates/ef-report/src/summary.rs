@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use ef_model::{Counts, Metric, RunHead, RunResult, RunStatus, RunSummary, TraceStatus};
+use ef_model::{Counts, Metric, RunHead, RunPurpose, RunResult, RunSource, RunStatus, RunSummary, TraceStatus};
 
 use crate::grid;
 use crate::number::{NONE, count, counted, duration, optional, rate, second, value};
@@ -129,10 +129,27 @@ fn facts(result: &RunResult) -> Vec<(&'static str, String)> {
     } else if result.metrics.is_empty() {
         facts.push(("metrics", "none in the spec".to_owned()));
     }
+    facts.extend(result.head.source.as_ref().map(|source| ("source", made_of(source))));
     facts.push(("traces", by_status(&result.counts)));
     facts.extend(judgments(&result.counts).map(|text| ("judgments", text)));
+    if result.counts.reused > 0 {
+        let all = result.counts.scored + result.counts.unscored + result.counts.judge_error;
+        facts.push((
+            "reused",
+            format!("{} of {} judgments, from earlier runs", count(result.counts.reused), count(all)),
+        ));
+    }
     facts.push(("time", time(result)));
     facts
+}
+
+fn made_of(source: &RunSource) -> String {
+    let what = match source.purpose {
+        RunPurpose::Retry => "its failed tasks done again",
+        RunPurpose::ReplayJudges => "its outputs judged again",
+        RunPurpose::ReplayAll => "its items evaluated and judged again",
+    };
+    format!("{}, {what}", source.run_id)
 }
 
 fn by_status(counts: &Counts) -> String {

@@ -44,7 +44,7 @@ pub(crate) fn fit(text: &str, width: usize, align: Align) -> String {
 }
 
 /// At most `width` columns of a text, the last of them `…`.
-fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     let mut end = 0;
     for (at, char) in text.char_indices() {
         let next = at + char.len_utf8();

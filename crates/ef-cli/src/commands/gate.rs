@@ -1,7 +1,7 @@
 //! `ef gate`: turns a metric into a verdict.
 
 use ef_metrics::gate::{self, GateVerdict};
-use ef_model::{Metric, RunStatus, RunSummary};
+use ef_model::{Metric, RunStatus, RunSummary, TraceStore};
 
 use crate::failure::Failure;
 use crate::output::{self, Format};
@@ -11,6 +11,9 @@ use crate::{Exit, run_ref, stores};
 ///
 /// Passes (exit 0) when a metric of a run is good enough, fails (exit 1) when it is not, and says so (exit 7) when it
 /// cannot conclude: there is no data, the run is not whole, or more than 5 % of the judgments are errors or unscored.
+///
+/// Before it judges, it verifies the run, and the baseline too, as `ef verify` does, and ends with exit 6 where they are not
+/// as they were recorded.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("limit").required(true).multiple(true).args(["min", "max_drop"]))]
 pub(crate) struct Args {
@@ -28,6 +31,9 @@ pub(crate) struct Args {
     /// How far the metric may be below the baseline's
     #[arg(long, value_name = "X", requires = "baseline")]
     max_drop: Option<f64>,
+    /// Judge the stored numbers without verifying them first
+    #[arg(long)]
+    no_verify: bool,
     #[command(flatten)]
     store: stores::StoreArgs,
     /// The form of the verdict
@@ -50,15 +56,9 @@ pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
         Some(baseline) => Some(run_ref::resolve(&store, baseline).await?),
         None => None,
     };
+    let ready = ready(&args, &store, &run, baseline.as_ref()).await;
     store.close().await;
-    for run in [Some(&run), baseline.as_ref()].into_iter().flatten() {
-        if run.status != RunStatus::Completed {
-            let id = &run.head.run_id;
-            return Err(Failure::new(Exit::Inconclusive, format!("cannot conclude: the run {id} is {}", run.status))
-                .hint("only a completed run has metrics"));
-        }
-    }
-    let metric = find_metric(&run, &args.metric)?;
+    let metric = ready?;
     let mut checks = Vec::new();
     if let Some(min) = args.min {
         checks.push(Check {
@@ -79,6 +79,30 @@ pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
     }
     print(&args, &run, metric, &checks)?;
     Ok(exit_of(&checks))
+}
+
+/// The metric to judge, once there is nothing against judging it.
+async fn ready<'r>(
+    args: &Args,
+    store: &dyn TraceStore,
+    run: &'r RunSummary,
+    baseline: Option<&RunSummary>,
+) -> Result<&'r Metric, Failure> {
+    let runs = || [Some(run), baseline].into_iter().flatten();
+    for run in runs() {
+        if run.status != RunStatus::Completed {
+            let id = &run.head.run_id;
+            return Err(Failure::new(Exit::Inconclusive, format!("cannot conclude: the run {id} is {}", run.status))
+                .hint("only a completed run has metrics"));
+        }
+        find_metric(run, &args.metric)?;
+    }
+    if !args.no_verify {
+        for run in runs() {
+            super::verify::require(store, run).await?;
+        }
+    }
+    find_metric(run, &args.metric)
 }
 
 /// The worst verdict counts; a failure is certain even where another condition cannot be judged.
@@ -113,7 +137,12 @@ fn print(args: &Args, run: &RunSummary, metric: &Metric, checks: &[Check]) -> Re
                 serde_json::json!({"condition": check.condition, "verdict": verdict, "reason": reason})
             })
             .collect();
-        let value = serde_json::json!({"run_id": run.head.run_id, "metric": metric, "checks": checks});
+        let value = serde_json::json!({
+            "run_id": run.head.run_id,
+            "verified": !args.no_verify,
+            "metric": metric,
+            "checks": checks,
+        });
         return output::print(&format!("{value:#}\n"));
     }
     let interval = match (metric.ci_low, metric.ci_high) {

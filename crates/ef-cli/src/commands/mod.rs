@@ -1,15 +1,20 @@
 //! The commands, one file each: its arguments, then what it does.
 
 pub(crate) mod completions;
+pub(crate) mod diff;
 pub(crate) mod gate;
 pub(crate) mod init;
+pub(crate) mod judge;
 pub(crate) mod man;
 pub(crate) mod migrate;
+pub(crate) mod replay;
+pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod tracestore;
+pub(crate) mod verify;
 
 use crate::cli::Command;
 use crate::failure::Failure;
@@ -20,9 +25,14 @@ pub(crate) fn execute(command: cli::Command) -> Result<Exit, Failure> {
     match command {
         Command::Init(args) => init::execute(&args),
         Command::Run(args) => block_on(run::execute(args)),
+        Command::Resume(args) => block_on(resume::execute(args)),
+        Command::Replay(args) => block_on(replay::execute(args)),
         Command::Runs(args) => block_on(runs::execute(args)),
         Command::Show(args) => block_on(show::execute(args)),
+        Command::Diff(args) => block_on(diff::execute(args)),
         Command::Gate(args) => block_on(gate::execute(args)),
+        Command::Verify(args) => block_on(verify::execute(args)),
+        Command::Judge(args) => block_on(judge::execute(args)),
         Command::Schema(args) => schema::execute(&args),
         Command::Migrate(args) => migrate::execute(&args),
         Command::Tracestore(args) => block_on(tracestore::execute(args)),

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ef_dataset::{Dataset, DatasetOptions, Format as DatasetFormat};
-use ef_model::{DatasetRef, ItemField, RunHead, RunId, RunResult, TraceStore};
-use ef_runner::{Plan, RunError, Runner};
+use ef_model::{DatasetRef, ItemField, RunHead, RunId, TraceStore};
+use ef_runner::{Plan, Runner};
 use ef_spec::EvalSpec;
 
 use crate::compose::{self, Composed};
-use crate::failure::{self, Failure};
-use crate::output::{self, Format};
-use crate::{Exit, artifact, progress, signals, stores};
+use crate::evaluation::{self, ResultArgs};
+use crate::failure::Failure;
+use crate::{Exit, artifact, stores};
 
 /// Run an evaluation
 ///
@@ -40,18 +40,18 @@ pub(crate) struct Args {
     concurrency: Option<u32>,
     #[command(flatten)]
     store: stores::StoreArgs,
-    /// Where the result is written
-    #[arg(long, value_name = "DIR", default_value = "./runs")]
-    output: PathBuf,
     /// The id of the run; made up where it is not given
     #[arg(long, value_name = "ID")]
     run_id: Option<RunId>,
-    /// The form of the result
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    /// Have every judgment made, also those of costly judges that an earlier run in the store has
+    #[arg(long)]
+    no_cache: bool,
+    #[command(flatten)]
+    result: ResultArgs,
 }
 
-fn parse_mapping(text: &str) -> Result<(ItemField, String), String> {
+/// Reads FIELD=COLUMN.
+pub(crate) fn parse_mapping(text: &str) -> Result<(ItemField, String), String> {
     let known = || ItemField::ALL.map(ItemField::as_str).join(", ");
     let (field, column) = text.split_once('=').ok_or("write FIELD=COLUMN, such as input=question")?;
     let field = ItemField::ALL
@@ -70,7 +70,7 @@ pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
     // What can be refused is refused before anything is made.
     stores::path_of(uri)?;
     let dataset = open_dataset(&args, spec)?;
-    artifact::check(&args.output)?;
+    artifact::check(&args.result.output)?;
     let store = Arc::new(stores::open_or_create(uri).await?);
     let store_argument = stores::argument(args.store.store.as_deref().unwrap_or(&spec.runtime.trace_store));
     if let Some(baseline) = &spec.scoring.baseline_run_id
@@ -85,16 +85,13 @@ pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
     let total = spec.runtime.max_items.map(|items| items * u64::from(spec.runtime.repeats));
     let Composed { spec, evaluator, judges, .. } = composed;
     let plan = Plan { head, spec, evaluator, judges, store: store.clone() };
+    let run_id = plan.head.run_id.clone();
     let (runner, events) = Runner::new(plan);
-    let progress = progress::line(total, progress::is_visible() && args.format == Format::Text);
-    let watching = tokio::spawn(signals::watch(runner.stopper(), progress.clone()));
-    let showing = tokio::spawn(progress::show(events, progress));
-    let ended = runner.run(Box::new(dataset)).await;
-    watching.abort();
-    // The events end with the run.
-    let _ = showing.await;
+    let runner = if args.no_cache { runner.without_reuse() } else { runner };
+    let stopper = runner.stopper();
+    let ended = evaluation::watched(runner.run(Box::new(dataset)), stopper, events, total, args.result.format).await;
     store.close().await;
-    conclude(&args, &store_argument, ended)
+    evaluation::conclude(&args.result, &store_argument, &run_id, ended)
 }
 
 /// What the command line says counts over what the spec says, and is recorded as part of it.
@@ -110,6 +107,7 @@ fn open_dataset(args: &Args, spec: &EvalSpec) -> Result<Dataset, Failure> {
         fields: spec.dataset.fields.clone(),
         max_items: spec.runtime.max_items,
         max_item_bytes: spec.runtime.max_item_bytes,
+        digest: true,
     };
     let dataset = if args.dataset.as_os_str() == "-" {
         ef_dataset::from_reader("stdin", Box::new(io::stdin()), options)?
@@ -136,46 +134,8 @@ fn head(args: &Args, dataset: &Dataset, composed: &Composed) -> RunHead {
             format: dataset.format().as_str().to_owned(),
             fields,
         },
+        source: None,
         evaluator: Arc::new(composed.evaluator.identity().clone()),
         judges: composed.judges.iter().map(|judge| Arc::clone(&judge.identity)).collect(),
-    }
-}
-
-fn conclude(args: &Args, store: &str, ended: Result<RunResult, RunError>) -> Result<Exit, Failure> {
-    match ended {
-        Ok(result) => {
-            let written = artifact::write(&args.output, &result);
-            // The result is shown even where it cannot be kept as a file.
-            print(args, &result)?;
-            let path = written?;
-            if args.format == Format::Text {
-                let run_id = &result.head.run_id;
-                output::say(&format!("result  {}", path.display()));
-                output::say(&format!("next    ef show {run_id} --traces{store}"));
-            }
-            Ok(Exit::Done)
-        }
-        Err(RunError::Unfinished { cause, source_error, result }) => {
-            print(args, &result)?;
-            if let Some(error) = source_error {
-                return Err(error.into());
-            }
-            Ok(failure::exit_of(&cause))
-        }
-        Err(error) => {
-            if let RunError::Store { counts, .. } = &error
-                && counts.tasks() > 0
-            {
-                output::say(&format!("{} tasks of this run are in the store", counts.tasks()));
-            }
-            Err(error.into())
-        }
-    }
-}
-
-fn print(args: &Args, result: &RunResult) -> Result<(), Failure> {
-    match args.format {
-        Format::Text => output::print(&ef_report::summary(result, output::stdout_style())),
-        Format::Json => output::print(&ef_report::json(result)),
     }
 }

@@ -39,7 +39,8 @@ fn aborts(name: &str, bad: &str) {
     folder.write("d.jsonl", format!("{DATASET}{bad}\n{}", (0..1000).map(row).collect::<String>()));
     let ended = folder.ef("run spec.yaml --dataset d.jsonl --run-id one --concurrency 1").exits(3);
     let reason = "reason     item d:5 (row 5) failed, and the spec says on_failure: abort";
-    assert!(ended.stdout.contains(reason) && ended.stderr.is_empty(), "{name}: {ended}");
+    assert!(ended.stdout.contains(reason), "{name}: {ended}");
+    assert_eq!(ended.stderr, "next    ef resume one\n", "{name}");
     let shown = folder.ef("show one --format json").exits(0).json();
     assert_eq!((&shown["status"], &shown["metrics"]), (&json!("aborted"), &json!([])));
     assert_eq!(

@@ -34,8 +34,13 @@ pub(crate) fn row(number: u64) -> String {
 impl<'a> Live<'a> {
     /// Starts `ef run spec.yaml` on a pipe, as the run `live`.
     pub(crate) fn start(folder: &'a Folder) -> Self {
+        Self::start_ef(folder, "run spec.yaml --dataset - --run-id live")
+    }
+
+    /// Starts `ef` with these arguments, which are separated by blanks, with a pipe on standard input.
+    pub(crate) fn start_ef(folder: &'a Folder, line: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_ef"))
-            .args(["run", "spec.yaml", "--dataset", "-", "--run-id", "live"])
+            .args(line.split_whitespace())
             .env_clear()
             .current_dir(folder.path(""))
             .stdin(Stdio::piped())
@@ -77,9 +82,15 @@ impl<'a> Live<'a> {
 
     /// Waits until another program finds that many records of the run in the store.
     pub(crate) fn wait_for_records(&mut self, least: usize) {
+        self.wait_for_records_of("live", least);
+    }
+
+    /// The same for a run of this id.
+    pub(crate) fn wait_for_records_of(&mut self, run: &str, least: usize) {
         let begun = Instant::now();
         // Until the run has begun there is nothing to show.
-        let found = |folder: &Folder| folder.ef("show live --traces --format json").stdout.lines().count();
+        let line = format!("show {run} --traces --format json");
+        let found = |folder: &Folder| folder.ef(&line).stdout.lines().count();
         while found(self.folder) < least {
             assert!(self.is_running(), "the run ended before it had {least} records");
             assert!(begun.elapsed() < PATIENCE, "the run does not get to {least} records");

@@ -3,17 +3,26 @@
 #![allow(clippy::print_stderr, reason = "a test says what it skipped")]
 
 mod confidentiality;
+mod diff;
 mod fixtures;
 mod folder;
+mod forgeries;
 mod formats;
+mod full_disk;
 mod gate;
 mod hostile_datasets;
 mod hostile_specs;
+mod judge;
 mod kill;
+mod kills;
 mod live;
 mod network;
 mod pipes;
 mod projects;
+mod replay;
+mod resume;
+mod retention;
 mod signals;
 mod stores;
 mod texts;
+mod verify;

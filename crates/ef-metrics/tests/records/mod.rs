@@ -106,7 +106,7 @@ pub(crate) fn record(row: u64, task: &Task) -> TaskRecord {
             determinism: Determinism::Deterministic,
             config_digest: Digest::of(b"{}"),
         });
-        Some(Judgment { judge, attempts: 1, started_at_us: 0, duration_us: 1, result })
+        Some(Judgment { judge, attempts: 1, started_at_us: 0, duration_us: 1, reused_from: None, result })
     });
     TaskRecord {
         item_id: ItemId::new(format!("test:{row}")).expect("a valid id"),

@@ -29,6 +29,7 @@ pub(crate) fn head() -> RunHead {
         },
         evaluator: Arc::new(evaluator()),
         judges: vec![judge("numeric_match"), judge("style")],
+        source: None,
     }
 }
 
@@ -98,7 +99,16 @@ pub(crate) fn troubled() -> RunResult {
     nothing.name = "politeness".to_owned();
     (nothing.value, nothing.p_value, nothing.n, nothing.n_error) = (None, None, 0, 1_319);
     RunResult {
-        counts: Counts { ok: 1_204, error: 97, timeout: 5, skipped: 13, scored: 2_395, unscored: 8, judge_error: 5 },
+        counts: Counts {
+            ok: 1_204,
+            error: 97,
+            timeout: 5,
+            skipped: 13,
+            scored: 2_395,
+            unscored: 8,
+            judge_error: 5,
+            ..Counts::default()
+        },
         metrics: vec![accuracy, answers, drift, nothing],
         finished_at_us: BEGAN + 754_000_000,
         ..completed()
@@ -142,7 +152,14 @@ pub(crate) fn stored(item_id: &str, row: u64, outcome: TraceOutcome, judgments: 
 }
 
 pub(crate) fn judgment(judge_name: &str, result: JudgmentResult) -> Judgment {
-    Judgment { judge: judge(judge_name), attempts: 1, started_at_us: BEGAN + 2_000, duration_us: 87, result }
+    Judgment {
+        judge: judge(judge_name),
+        attempts: 1,
+        started_at_us: BEGAN + 2_000,
+        duration_us: 87,
+        reused_from: None,
+        result,
+    }
 }
 
 pub(crate) fn ok() -> TraceOutcome {
