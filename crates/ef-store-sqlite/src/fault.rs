@@ -8,6 +8,7 @@ use ef_model::StoreError;
 mod code {
     pub(super) const BUSY: i32 = 5;
     pub(super) const READONLY: i32 = 8;
+    pub(super) const IOERR: i32 = 10;
     pub(super) const CORRUPT: i32 = 11;
     pub(super) const FULL: i32 = 13;
     pub(super) const CANTOPEN: i32 = 14;
@@ -68,6 +69,7 @@ fn of_code(path: &Path, primary: i32) -> Option<StoreError> {
     Some(match primary {
         code::BUSY => unavailable(path, "another process has held its write lock for a minute"),
         code::FULL => unavailable(path, "the disk is full"),
+        code::IOERR => unavailable(path, "the system could not read or write the file: a quota, a limit or its disk"),
         code::READONLY => unavailable(path, "it cannot be written: the file or its folder is read-only"),
         code::CANTOPEN => unavailable(path, "the file cannot be opened"),
         code::CORRUPT => damaged(path, "SQLite finds the file malformed"),

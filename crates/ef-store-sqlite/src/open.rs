@@ -26,6 +26,9 @@ const WRITER_CACHE: i32 = -12288;
 /// The same of a reading connection, which reads each page once.
 const READER_CACHE: i32 = -2048;
 
+/// Prepared statements that the writing connection keeps: more than there are.
+const WRITER_STATEMENTS: usize = 32;
+
 /// How long a connection waits for another's lock: two runs may share a file.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -42,6 +45,7 @@ pub(crate) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(WRITER_STATEMENTS);
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
          PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF; PRAGMA cache_size = {WRITER_CACHE};"

@@ -12,7 +12,7 @@ use crate::fault;
 
 /// The runs that this store writes.
 ///
-/// A lock is on a file of its own beside the database, `<database>.<run id>.lock`, which is gone when the run has ended
+/// A lock is on a file of its own beside the database, `<database>.<run id>.lock`, which is gone when its holder is done
 /// and is left behind, empty and unlocked, by a process that was killed.
 #[derive(Debug, Default)]
 pub(crate) struct RunLocks(Mutex<HashMap<RunId, RunLock>>);
@@ -41,14 +41,18 @@ impl RunLocks {
 
     /// Gives the lock of a run back.
     pub(crate) fn release(&self, run: &RunId) {
-        if let Some(lock) = self.held().remove(run) {
-            // While the lock is still held: whoever waits for it finds the file gone and makes a new one.
-            let _ = std::fs::remove_file(&lock.path);
-        }
+        self.held().remove(run);
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<RunId, RunLock>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        // While the lock is still held: whoever waits for it finds the file gone and makes a new one.
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 

@@ -27,9 +27,14 @@ async fn a_run_that_is_being_written_is_refused_to_others_until_its_writer_is_go
     let refused = other.resume(&head.run_id).await;
     assert!(matches!(&refused, Err(StoreError::RunBusy(run)) if *run == head.run_id), "{refused:?}");
 
-    // A writer that vanishes closes its files, as the system does for a process that is killed.
-    drop(one);
     assert_eq!(lock_files(&path), ["runs.db.run.lock"]);
+    drop(one);
+    // Its thread is gone a moment later.
+    let began = std::time::Instant::now();
+    while !lock_files(&path).is_empty() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "a lock is left of a writer that is gone");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     other.resume(&head.run_id).await.expect("free");
     other.append(&head.run_id, [commit(2)].into()).await.expect("appended");
     other.finish(&result(&head, RunStatus::Completed)).await.expect("finished");

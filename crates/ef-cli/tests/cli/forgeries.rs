@@ -41,7 +41,7 @@ pub(crate) const FORGERIES: &[(&str, &str, &str)] = &[
     (
         "a status that has no meaning",
         "UPDATE traces SET status = 'okay' WHERE row = 1",
-        "cannot be read: an unexpected value in column status",
+        "cannot be read: row 1: an unexpected value in column status",
     ),
     (
         "an error's message",

@@ -181,6 +181,7 @@ fn killed_and_resumed(seed: u64) {
             before = left(&folder, &format!("run-{run}"));
         }
     }
+    eprintln!("seed {seed}: {hits} of {KILLS} kills met a run that was going on, {run} runs were completed");
     assert!(hits * 100 >= KILLS * 80, "seed {seed}: only {hits} of {KILLS} kills met a run that was going on");
     let id = format!("run-{run}");
     if before.status.is_some() {
