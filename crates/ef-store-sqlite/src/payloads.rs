@@ -5,12 +5,19 @@
 //! are the [`Tail`], which writer and readers know in memory. A key in the index is the digest's first eight bytes; as
 //! these may be equal by chance or by malice, a payload counts as known only when all 32 are equal.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use ef_model::{Digest, Payload, StoreError};
 use serde::Deserialize;
-use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 
 use crate::store::SqliteStore;
 use crate::tail::{Tail, key};
+
+/// Payloads that are looked up at once.
+const LOOK_UP: usize = 128;
 
 /// Payloads by their digests, in the order asked for.
 pub(crate) async fn get(store: &SqliteStore, digests: &[Digest]) -> Result<Vec<Option<Payload>>, StoreError> {
@@ -18,46 +25,63 @@ pub(crate) async fn get(store: &SqliteStore, digests: &[Digest]) -> Result<Vec<O
     let mut payloads = Vec::with_capacity(digests.len());
     // One snapshot: no payload moves from the tail into the index between two looks.
     let mut snapshot = store.readers.begin().await.map_err(failed)?;
-    for digest in digests {
-        let content = match indexed(&mut snapshot, *digest).await.map_err(failed)? {
-            None => in_tail(store, &mut snapshot, *digest).await.map_err(failed)?,
-            content => content,
-        };
-        let payload = content.map(Payload::from_checked);
-        if payload.as_ref().is_some_and(|payload| payload.digest() != *digest) {
-            return Err(store.damaged(format!("the payload {digest} has other content than its digest says")));
+    for digests in digests.chunks(LOOK_UP) {
+        let found = find(store, &mut snapshot, digests).await.map_err(failed)?;
+        for digest in digests {
+            // Asked for twice, it is given twice.
+            let payload = found.get(digest).map(|content| Payload::from_checked(Arc::clone(content)));
+            if payload.as_ref().is_some_and(|payload| payload.digest() != *digest) {
+                return Err(store.damaged(format!("the payload {digest} has other content than its digest says")));
+            }
+            payloads.push(payload);
         }
-        payloads.push(payload);
     }
     Ok(payloads)
 }
 
-/// A payload's content by the index.
-async fn indexed(snapshot: &mut SqliteConnection, digest: Digest) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT content FROM payloads WHERE id IN (SELECT id FROM payload_keys WHERE key = ?1) AND sha256 = ?2",
-    )
-    .bind(key(digest))
-    .bind(digest.as_bytes().as_slice())
-    .fetch_optional(snapshot)
-    .await
-}
-
-/// A payload's content by the tail, which is read as far as it is not known yet.
-async fn in_tail(
+/// The contents of those of the payloads that are there.
+async fn find(
     store: &SqliteStore,
     snapshot: &mut SqliteConnection,
-    digest: Digest,
-) -> Result<Option<String>, sqlx::Error> {
-    let id = {
+    digests: &[Digest],
+) -> Result<HashMap<Digest, Arc<str>>, sqlx::Error> {
+    const BY_KEY: &str = "SELECT sha256, content FROM payloads
+         WHERE id IN (SELECT id FROM payload_keys WHERE key IN (SELECT value FROM json_each(?)))";
+    const BY_ID: &str = "SELECT sha256, content FROM payloads WHERE id IN (SELECT value FROM json_each(?))";
+    let keys: Vec<i64> = digests.iter().map(|digest| key(*digest)).collect();
+    let mut found = select(snapshot, BY_KEY, &keys).await?;
+    let missing: Vec<Digest> = digests.iter().copied().filter(|digest| !found.contains_key(digest)).collect();
+    if missing.is_empty() {
+        return Ok(found);
+    }
+    let ids: Vec<i64> = {
         let mut tail = store.tail.lock().await;
-        if tail.find(digest).is_none() {
+        if missing.iter().any(|digest| tail.find(*digest).is_none()) {
             read_tail(&mut tail, snapshot).await?;
         }
-        tail.find(digest)
+        missing.iter().filter_map(|digest| tail.find(*digest)).collect()
     };
-    let Some(id) = id else { return Ok(None) };
-    sqlx::query_scalar("SELECT content FROM payloads WHERE id = ?").bind(id).fetch_optional(snapshot).await
+    found.extend(select(snapshot, BY_ID, &ids).await?);
+    Ok(found)
+}
+
+/// Payloads by keys or ids.
+async fn select(
+    snapshot: &mut SqliteConnection,
+    sql: &'static str,
+    values: &[i64],
+) -> Result<HashMap<Digest, Arc<str>>, sqlx::Error> {
+    if values.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query(sql).bind(serde_json::json!(values).to_string()).fetch_all(snapshot).await?;
+    let payload = |row: &SqliteRow| {
+        let sha256: Vec<u8> = row.try_get(0)?;
+        let content: &str = row.try_get(1)?;
+        // A digest of another length is nobody's.
+        Ok(<[u8; 32]>::try_from(sha256).ok().map(|sha256| (Digest::from_bytes(sha256), content.into())))
+    };
+    rows.iter().filter_map(|row| payload(row).transpose()).collect()
 }
 
 /// Payloads of the tail that are read at once.
