@@ -1,6 +1,7 @@
 //! A [`TraceStore`](ef_model::TraceStore) in one SQLite file.
 #![doc = include_str!("../README.md")]
 
+mod cut;
 mod fault;
 mod insert;
 mod judgment_keys;

@@ -10,8 +10,8 @@ use rusqlite::{Connection, OpenFlags};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection as _, Row, SqliteConnection};
 
-use crate::fault;
 use crate::schema::{APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, STAMP};
+use crate::{cut, fault};
 
 /// Large pages: a commit writes each changed page with two system calls, and most pages are new ones full of payloads.
 const PAGE_BYTES: u32 = 16 << 10;
@@ -118,6 +118,10 @@ fn create_file(path: &Path) -> Result<(), StoreError> {
 async fn inspect(path: &Path) -> Result<Found, StoreError> {
     if path.is_dir() {
         return Err(StoreError::NotAStore { store: fault::name(path), reason: "it is a folder".to_owned() });
+    }
+    // What cannot be read is told by SQLite.
+    if cut::is_cut(path).unwrap_or(false) {
+        return Err(fault::damaged(path, "the file is shorter than it was: its end is missing"));
     }
     let [application, version, objects] = stamps(path).await.map_err(|error| fault::of(path, &error))?;
     match (application, version) {

@@ -246,7 +246,7 @@ fn a_truncated_store_is_refused() {
     let folder = broken();
     let whole = folder.read("runs/runs.db");
     let mut seen = String::new();
-    for part in [0, 1, 50, 100, 4096, whole.len() / 2, whole.len() - 16384] {
+    for part in [0, 1, 50, 100, 4096, whole.len() / 2, whole.len() - 16384, whole.len() - 1] {
         folder.write("runs/runs.db", &whole[..part]);
         let before = written(&folder);
         let ended = ef(&folder, "second", "resume broken").exits(4);
