@@ -29,5 +29,5 @@ pub use runs::runs_table;
 pub use style::Style;
 pub use summary::{summary, unfinished};
 pub use text::visible;
-pub use traces::{TraceLines, traces_table};
+pub use traces::TraceLines;
 pub use verification::{proof_json, proven, proven_json, verification, verification_json};

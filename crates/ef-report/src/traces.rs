@@ -6,44 +6,9 @@ use unicode_width::UnicodeWidthStr;
 
 use ef_model::{Judgment, JudgmentResult, RunHead, Scalar, Score, StoredRecord, TraceOutcome, TraceStatus};
 
-use crate::grid;
 use crate::number::{NONE, duration, value};
 use crate::style::{Style, Tone};
 use crate::text::{Align, fit, visible};
-
-/// A table of records: row, item, status, what each judge said, and how long the evaluator took.
-#[must_use]
-pub fn traces_table(records: &[StoredRecord], style: Style) -> String {
-    if records.is_empty() {
-        return "no records\n".to_owned();
-    }
-    let names = judge_names(records);
-    let headings: Vec<_> = names.iter().map(|name| visible(name)).collect();
-    let mut columns = vec![("row", Align::Right), ("item", Align::Left), ("status", Align::Left)];
-    columns.extend(headings.iter().map(|name| (name.as_ref(), Align::Left)));
-    columns.push(("time", Align::Right));
-    let rows: Vec<_> = records
-        .iter()
-        .map(|stored| {
-            let mut row = vec![place(stored), visible(stored.record.item_id.as_str()).into_owned(), status(stored)];
-            row.extend(names.iter().map(|name| said(stored, name)));
-            row.push(duration(stored.record.trace.duration_us));
-            row
-        })
-        .collect();
-    grid::table(&columns, &rows, style)
-}
-
-/// The judges that occur, in the order in which they first do.
-fn judge_names(records: &[StoredRecord]) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for judgment in records.iter().flat_map(|stored| &stored.record.judgments) {
-        if !names.contains(&judgment.judge.name.as_str()) {
-            names.push(&judgment.judge.name);
-        }
-    }
-    names
-}
 
 /// Records as lines of fixed columns, for as many as there are: each line is made by itself. What is too long for its
 /// column ends in `…`; [`crate::record_detail`] shows it whole.

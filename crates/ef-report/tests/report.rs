@@ -5,7 +5,7 @@ mod sample;
 use std::collections::BTreeMap;
 
 use ef_model::{Digest, IntervalMethod, RunHead, RunResult, RunStatus, RunSummary, StoredRecord};
-use ef_report::{Style, TraceLines, json, metric_detail, record_detail, runs_table, summary, traces_table, unfinished};
+use ef_report::{Style, TraceLines, json, metric_detail, record_detail, runs_table, summary, unfinished};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
@@ -84,7 +84,6 @@ fn a_narrow_list_of_runs_keeps_the_ids_whole() {
 #[test]
 fn no_runs_is_said_in_words() {
     assert_eq!(runs_table(&[], PLAIN), "no runs\n");
-    assert_eq!(traces_table(&[], PLAIN), "no records\n");
 }
 
 #[test]
@@ -104,11 +103,6 @@ fn each_way_of_making_an_interval_has_its_words() {
         metric.ci_method = Some(method);
         assert!(metric_detail(&metric, PLAIN).contains(words), "{words}");
     }
-}
-
-#[test]
-fn records_are_a_table_of_what_each_judge_said() {
-    assert_snapshot!(traces_table(&sample::records(), PLAIN));
 }
 
 #[test]
@@ -186,7 +180,6 @@ fn hostile_texts_are_shown_and_do_nothing() {
     let shown = [
         summary(&result, PLAIN),
         metric_detail(&result.metrics[0], PLAIN),
-        traces_table(&[sample::hostile()], PLAIN),
         lines(&[sample::hostile()], PLAIN),
         record_detail(&sample::hostile(), Some(&payloads), PLAIN),
         runs_table(&[known(result)], PLAIN),
@@ -205,7 +198,6 @@ proptest! {
     fn no_width_breaks_a_report(width in 0_u16..200, color: bool) {
         let style = Style { color, width: Some(width) };
         let mut shown = summary(&sample::troubled(), style) + &runs_table(&runs(), style);
-        shown += &traces_table(&sample::records(), style);
         shown += &lines(&sample::records(), style);
         for record in sample::records() {
             shown += &record_detail(&record, None, style);
