@@ -17,18 +17,19 @@ pub(crate) fn line(total: Option<u64>, visible: bool) -> ProgressBar {
 /// Reads a run's events until it is over, and shows them on the line.
 pub(crate) async fn show(mut events: Events, bar: ProgressBar) {
     let mut retries = 0_u64;
-    let mut earlier = 0;
+    let mut earlier = String::new();
     while let Some(event) = events.next().await {
         match event {
             RunEvent::Committed { counts, in_flight, .. } => {
-                bar.set_position(earlier + counts.tasks());
-                bar.set_message(message(&counts, in_flight, retries));
+                bar.set_position(counts.tasks());
+                bar.set_message(message(&counts, in_flight, retries) + &earlier);
             }
             RunEvent::Resumed { done, .. } => {
-                earlier = done;
-                bar.set_position(done);
-                // The rate is of what is done now.
-                bar.reset_eta();
+                // The line counts what is done now, and so does its rate.
+                earlier = format!(" · {done} done before");
+                if let Some(total) = bar.length() {
+                    bar.set_length(total.saturating_sub(done));
+                }
             }
             RunEvent::Retrying { .. } => retries += 1,
             RunEvent::Stopping { .. } => bar.set_prefix("stopping"),
