@@ -5,8 +5,8 @@ use std::future::ready;
 use std::sync::Arc;
 
 use ef_model::{
-    DatasetRow, Digest, ItemId, ItemSource, RecordFilter, RunId, SourceError, StoreError, TaskRecord, TraceOutcome,
-    TraceStore,
+    DatasetRow, Digest, ItemId, ItemSource, Payload, RecordFilter, RunId, SourceError, StoreError, TaskRecord,
+    TraceOutcome, TraceStore,
 };
 use futures_util::TryStreamExt;
 
@@ -38,8 +38,10 @@ pub enum RowChange {
     ReferenceOutput,
     /// Its metadata are others.
     Metadata,
-    /// It could be used and cannot any more, or the other way round, or it is broken in another way.
+    /// It could be used and cannot any more, or the other way round.
     Usability,
+    /// It could not be used, and its bytes are others.
+    Fault,
 }
 
 impl fmt::Display for RowChange {
@@ -51,6 +53,7 @@ impl fmt::Display for RowChange {
             Self::ReferenceOutput => "has another reference output",
             Self::Metadata => "has other metadata",
             Self::Usability => "was usable and is not, or the other way round",
+            Self::Fault => "could not be used before, and is another one now",
         })
     }
 }
@@ -165,25 +168,25 @@ async fn next(rows: &mut Feed) -> Result<Delivered, Refused> {
 
 fn change(row: &DatasetRow, record: &TaskRecord) -> Option<RowChange> {
     let trace = &record.trace;
-    let differences = match (row, &trace.outcome) {
-        (DatasetRow::Faulty { item_id, fault, .. }, TraceOutcome::Skipped { fault: known }) => [
-            (*item_id != record.item_id, RowChange::ItemId),
-            (fault.sha256 != known.sha256, RowChange::Usability),
-            (false, RowChange::ReferenceOutput),
-            (false, RowChange::Metadata),
-        ],
+    let (item_id, contents) = match (row, &trace.outcome) {
+        (DatasetRow::Faulty { item_id, fault, .. }, TraceOutcome::Skipped { fault: known }) => {
+            (item_id, vec![(fault.sha256 == known.sha256, RowChange::Fault)])
+        }
         (DatasetRow::Faulty { .. }, _) | (DatasetRow::Item(_), TraceOutcome::Skipped { .. }) => {
             return Some(RowChange::Usability);
         }
-        (DatasetRow::Item(item), _) => [
-            (item.item_id != record.item_id, RowChange::ItemId),
-            (Some(item.input.digest()) != trace.input, RowChange::Input),
-            (
-                item.reference_output.as_ref().map(ef_model::Payload::digest) != trace.reference_output,
-                RowChange::ReferenceOutput,
-            ),
-            (item.metadata.as_ref().map(ef_model::Payload::digest) != trace.item_metadata, RowChange::Metadata),
-        ],
+        (DatasetRow::Item(item), _) => {
+            let digest = |payload: &Option<Payload>| payload.as_ref().map(Payload::digest);
+            let contents = vec![
+                (Some(item.input.digest()) == trace.input, RowChange::Input),
+                (digest(&item.reference_output) == trace.reference_output, RowChange::ReferenceOutput),
+                (digest(&item.metadata) == trace.item_metadata, RowChange::Metadata),
+            ];
+            (&item.item_id, contents)
+        }
     };
-    differences.into_iter().find_map(|(differs, change)| differs.then_some(change))
+    if *item_id != record.item_id {
+        return Some(RowChange::ItemId);
+    }
+    contents.into_iter().find_map(|(is_same, change)| (!is_same).then_some(change))
 }

@@ -32,25 +32,34 @@ pub(crate) struct Totals {
 /// ends. What comes out is what [`read`] gets from the store.
 pub(crate) struct Tally {
     sums: Sums,
-    order: Option<Order>,
-    has_all: bool,
+    leaves: Leaves,
+}
+
+/// What is known of the leaves.
+enum Leaves {
+    /// All of them, in order.
+    Ordered(Order),
+    /// All of them passed, and too many at once to keep their order.
+    Lost,
+    /// The run was taken up again: what it did before is in the store alone.
+    Partly,
 }
 
 impl Tally {
     pub(crate) fn new(spec: &EvalSpec) -> Self {
-        Self { sums: Sums::new(spec), order: Some(Order::default()), has_all: true }
+        Self { sums: Sums::new(spec), leaves: Leaves::Ordered(Order::default()) }
     }
 
-    /// The account of a run that was taken up again: what it did before is in the store alone.
+    /// The account of a run that was taken up again.
     pub(crate) fn of_resumed(spec: &EvalSpec) -> Self {
-        Self { sums: Sums::new(spec), order: None, has_all: false }
+        Self { sums: Sums::new(spec), leaves: Leaves::Partly }
     }
 
     /// Adds tasks that have become durable. `places` are theirs in the order in which tasks were started.
     pub(crate) fn enter(&mut self, places: &[u64], commits: &[TaskCommit]) {
-        let Some(order) = &mut self.order else { return };
+        let Leaves::Ordered(order) = &mut self.leaves else { return };
         if places.len() != commits.len() || !order.enter(places, commits) {
-            self.order = None;
+            self.leaves = Leaves::Lost;
             return;
         }
         for commit in commits {
@@ -62,14 +71,16 @@ impl Tally {
 
     /// Whether everything of the run passed through this account, though perhaps not in order.
     pub(crate) fn has_all(&self) -> bool {
-        self.has_all
+        !matches!(self.leaves, Leaves::Partly)
     }
 
     /// The sums over all tasks and the tree of their leaves; `None` when the account has gaps, and the store has to be
     /// read.
     pub(crate) fn whole(self) -> Option<(Sums, MerkleRoot)> {
-        let tree = self.order?.finish()?;
-        Some((self.sums, tree))
+        match self.leaves {
+            Leaves::Ordered(order) => Some((self.sums, order.finish()?)),
+            Leaves::Lost | Leaves::Partly => None,
+        }
     }
 }
 

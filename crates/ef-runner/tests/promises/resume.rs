@@ -259,3 +259,16 @@ async fn whoever_listens_hears_how_much_is_done_already() {
     drop(events);
     run.await.expect("no panic").expect("a result");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_of_a_row_far_beyond_the_dataset_is_refused_at_once() {
+    for row in [1 << 40, u64::MAX] {
+        let store = MemoryStore::new();
+        broken_off(&store, ScriptedEvaluator::echo()).await;
+        store.append(&run_id(), [ef_testkit::commit(row)].into()).await.expect("appended");
+        let resumed = resume_over(Setup::new(&store.reopened()), whole, false);
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(20), resumed).await.expect("no endless search");
+        let Err(RunError::DatasetChanged(changed)) = ended else { panic!("there is no such row: {ended:?}") };
+        assert_eq!((changed.row, changed.change), (row, RowChange::Gone));
+    }
+}
