@@ -17,45 +17,15 @@ use cyclonedx_bom::models::metadata::Metadata;
 use cyclonedx_bom::models::property::{Properties, Property};
 use cyclonedx_bom::models::tool::Tools;
 use cyclonedx_bom::prelude::{Purl, SpdxExpression, Uri, Validate as _};
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+
+#[path = "../src/sbom/linked.rs"]
+mod linked;
+
+use linked::{Linked, Package};
 
 /// The version of CycloneDX that is written.
 const VERSION: SpecVersion = SpecVersion::V1_5;
-
-/// A program and what is linked into it.
-#[derive(Debug, Deserialize)]
-struct Linked {
-    name: String,
-    version: String,
-    license: String,
-    repository: String,
-    /// The commit that it is built from, in hexadecimal.
-    commit: String,
-    /// When that commit was made, as RFC 3339: the document has no time of its own, so that it can be made again.
-    time: String,
-    /// The target triple.
-    target: String,
-    /// SHA-256 of the program, in hexadecimal, where there is one already.
-    sha256: Option<String>,
-    /// The id of the package that has the program.
-    root: String,
-    packages: Vec<Package>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Package {
-    id: String,
-    name: String,
-    version: String,
-    license: Option<String>,
-    /// SHA-256 of the published crate, in hexadecimal; nothing for a crate of the program's own repository.
-    checksum: Option<String>,
-    /// The features that it is built with, separated by commas.
-    features: String,
-    /// The ids of the packages that it uses.
-    uses: Vec<String>,
-}
 
 fn main() -> ExitCode {
     let mut input = Vec::new();

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use clap::Args;
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::packages::{self, Packages};
@@ -16,7 +15,10 @@ use crate::release::commit::Commit;
 use crate::release::toolchain::Toolchain;
 use crate::step::{self, Failure, cargo};
 
+mod linked;
 mod tree;
+
+use linked::{Linked, Package};
 
 /// The program, and the package that it is built from.
 pub(crate) const PROGRAM: &str = "ef";
@@ -28,32 +30,6 @@ pub(crate) struct Arguments {
     /// Where the document goes; `ef.cdx.json` in the target directory where it is absent.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-}
-
-/// What the example `sbom` reads.
-#[derive(Debug, Serialize)]
-struct Linked {
-    name: &'static str,
-    version: String,
-    license: String,
-    repository: String,
-    commit: String,
-    time: String,
-    target: String,
-    sha256: Option<String>,
-    root: String,
-    packages: Vec<Package>,
-}
-
-#[derive(Debug, Serialize)]
-struct Package {
-    id: String,
-    name: String,
-    version: String,
-    license: Option<String>,
-    checksum: Option<String>,
-    features: String,
-    uses: Vec<String>,
 }
 
 /// Writes the document of the program as the working tree would build it for this platform.
@@ -120,7 +96,7 @@ fn linked(workspace: &Path, commit: &Commit, target: &str, sha256: Option<String
         })
     });
     Ok(Linked {
-        name: PROGRAM,
+        name: PROGRAM.to_owned(),
         version: root.version.clone(),
         license: program.license.clone().unwrap_or_default(),
         repository: program.repository.clone().unwrap_or_default(),
