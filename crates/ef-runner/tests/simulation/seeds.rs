@@ -124,7 +124,23 @@ impl Player {
         let twin = self.scenario.twins.last().copied();
         let rows = self.scenario.rows.iter().filter(|row| Some(row.row()) != twin).cloned().collect();
         let head = self.scenario.head(run_id);
-        let lived = self.live(&head, Begin::Run, script, OnFailure::Skip, rows, BTreeSet::new(), None, 0);
+        let life = Life {
+            scenario: &self.scenario,
+            head: head.clone(),
+            disk: &self.disk,
+            begin: Begin::Run,
+            script,
+            on_failure: OnFailure::Skip,
+            rows,
+            done: BTreeSet::new(),
+            disturbance: None,
+            steps: 0,
+            number: self.lives,
+            is_told: self.is_told,
+        };
+        let lived = life.live();
+        self.lives += 1;
+        self.note(&format!("{} of {}", shown(Begin::Run), head.run_id), &lived);
         let stored = self.stored(&head);
         self.disk = disk;
         match (lived.ended, lived.violations.as_slice()) {
@@ -213,38 +229,6 @@ impl Player {
         let told = format!("{} of {}, disturbed by {disturbance:?}", shown(begin), saga.head.run_id);
         self.note(&told, &lived);
         held.map(|()| after).map_err(|broken| format!("{told}: {broken}"))
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "a life is given all of it")]
-    fn live(
-        &mut self,
-        head: &RunHead,
-        begin: Begin,
-        script: Script,
-        on_failure: OnFailure,
-        rows: Arc<[DatasetRow]>,
-        done: BTreeSet<(u64, u32)>,
-        disturbance: Option<Disturbance>,
-        steps: u64,
-    ) -> Lived {
-        let life = Life {
-            scenario: &self.scenario,
-            head: head.clone(),
-            disk: &self.disk,
-            begin,
-            script,
-            on_failure,
-            rows,
-            done,
-            disturbance,
-            steps,
-            number: self.lives,
-            is_told: self.is_told,
-        };
-        let lived = life.live();
-        self.lives += 1;
-        self.note(&format!("{} of {}", shown(begin), head.run_id), &lived);
-        lived
     }
 
     fn note(&mut self, told: &str, lived: &Lived) {
