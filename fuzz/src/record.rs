@@ -1,6 +1,6 @@
 //! Records: the bytes that are hashed are their RFC 8785 form, as another implementation makes it.
 
-use ef_model::{JudgmentResult, MerkleRoot, TaskRecord, TraceOutcome};
+use ef_model::{MerkleRoot, TaskRecord, TraceOutcome, Usage};
 
 /// Takes the bytes as a record in JSON.
 pub(crate) fn check(bytes: &[u8]) -> bool {
@@ -18,6 +18,7 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
 /// Whether its integers are what a record may hold: below 2^53, so that a double holds them.
 fn is_within_bounds(record: &TaskRecord) -> bool {
     const BOUND: u64 = 1 << 53;
+    let usage = |usage: Usage| usage == usage.in_range();
     let times = |started: i64, duration: u64| started.unsigned_abs() < BOUND && duration < BOUND;
     let fault = match &record.trace.outcome {
         TraceOutcome::Skipped { fault } => fault.bytes,
@@ -26,13 +27,9 @@ fn is_within_bounds(record: &TaskRecord) -> bool {
     record.row < BOUND
         && fault < BOUND
         && times(record.trace.started_at_us, record.trace.duration_us)
-        && record.judgments.iter().all(|judgment| {
-            let finite = match &judgment.result {
-                JudgmentResult::Scored { .. } | JudgmentResult::Unscored { .. } => {
-                    judgment.result.cost_usd().is_none_or(f64::is_finite)
-                }
-                JudgmentResult::Error { .. } => true,
-            };
-            finite && times(judgment.started_at_us, judgment.duration_us)
-        })
+        && usage(record.trace.usage)
+        && record
+            .judgments
+            .iter()
+            .all(|judgment| usage(judgment.usage) && times(judgment.started_at_us, judgment.duration_us))
 }

@@ -83,7 +83,7 @@ impl Evaluator for Echo {
                 tokio::time::sleep(self.delay).await;
             }
             // A payload's clone keeps its digest: nothing is hashed again.
-            Ok(EvaluatorOutput { output: item.input.clone(), metadata: None })
+            Ok(EvaluatorOutput::new(item.input.clone()))
         })
     }
 }

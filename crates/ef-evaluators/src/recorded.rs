@@ -94,9 +94,9 @@ impl Recorded {
         })?;
         let metadata = self.metadata_field.as_ref().and_then(|path| Some((path, path.find(item)?)));
         match metadata {
-            None => Ok(EvaluatorOutput { output, metadata: None }),
+            None => Ok(EvaluatorOutput::new(output)),
             Some((_, metadata)) if metadata.expose().trim_start().starts_with('{') => {
-                Ok(EvaluatorOutput { output, metadata: Some(metadata) })
+                Ok(EvaluatorOutput { metadata: Some(metadata), ..EvaluatorOutput::new(output) })
             }
             Some((path, _)) => {
                 let message =

@@ -106,7 +106,7 @@ impl<R: Rule> Judge for RuleJudge<R> {
     ) -> BoxFuture<'a, Result<Verdict, CallError>> {
         Box::pin(async move {
             let score = self.rule.judge(item, &output.output)?;
-            Ok(Verdict { score, rationale: None, cost_usd: None })
+            Ok(Verdict { score, ..Verdict::unscored() })
         })
     }
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use ef_metrics::MetricSet;
 use ef_model::{
     ComponentId, Determinism, Digest, Identity, ItemId, JudgeIdentity, Judgment, JudgmentResult, Score, TaskRecord,
-    Trace, TraceOutcome,
+    Trace, TraceOutcome, Usage,
 };
 use ef_spec::{Aggregator, JudgeSpec, MetricSpec, Scoring};
 
@@ -82,7 +82,7 @@ fn record() -> TaskRecord {
         determinism: Determinism::Deterministic,
         config_digest: Digest::of(b"{}"),
     });
-    let result = JudgmentResult::Scored { score: true.into(), rationale: None, cost_usd: None };
+    let result = JudgmentResult::Scored { score: true.into(), rationale: None };
     TaskRecord {
         item_id: ItemId::new("example:1").expect("a valid id"),
         row: 1,
@@ -96,9 +96,10 @@ fn record() -> TaskRecord {
             input: None,
             reference_output: None,
             item_metadata: None,
+            usage: Usage::UNKNOWN,
             outcome: TraceOutcome::Ok { output: Digest::of(b""), output_metadata: None },
         },
-        judgments: vec![Judgment { judge, attempts: 1, started_at_us: 0, duration_us: 0, reused_from: None, result }],
+        judgments: vec![Judgment { judge, attempts: 1, started_at_us: 0, duration_us: 0, reused_from: None, usage: Usage::UNKNOWN, result }],
     }
 }
 

@@ -72,7 +72,7 @@ impl Column {
         let judgment = judgments.iter().find(|judgment| judgment.judge.name == self.source.judge)?;
         let score = match &judgment.result {
             JudgmentResult::Scored { score, .. } => score,
-            JudgmentResult::Unscored { .. } => return None,
+            JudgmentResult::Unscored { .. } | JudgmentResult::Pending => return None,
             JudgmentResult::Error { .. } => {
                 self.errors += 1;
                 return None;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Payload;
+use crate::{Payload, Usage};
 
 /// What a failure means for the runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,12 +58,21 @@ pub struct CallError {
     pub detail: Option<Payload>,
     /// When to come back at the earliest, where the other side said so.
     pub retry_after: Option<Duration>,
+    /// What the call used all the same.
+    pub usage: Usage,
 }
 
 impl CallError {
     /// A failure without detail.
     pub fn new(kind: ErrorKind, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { kind, code: code.into(), message: message.into(), detail: None, retry_after: None }
+        Self {
+            kind,
+            code: code.into(),
+            message: message.into(),
+            detail: None,
+            retry_after: None,
+            usage: Usage::UNKNOWN,
+        }
     }
 
     /// A failure that will not go away.
@@ -80,6 +89,13 @@ impl CallError {
     #[must_use]
     pub fn with_detail(mut self, detail: Payload) -> Self {
         self.detail = Some(detail);
+        self
+    }
+
+    /// The same failure with what the call used all the same.
+    #[must_use]
+    pub const fn with_usage(mut self, usage: Usage) -> Self {
+        self.usage = usage;
         self
     }
 

@@ -1,38 +1,39 @@
 //! The system under test.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::{BoxFuture, CallError, CreateError, Environment, EvalItem, EvaluatorOutput, Identity};
-
-/// What a call knows besides its data.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct CallContext {
-    /// When the runner gives up on this attempt.
-    pub deadline: Instant,
-    /// Which attempt this is, from 1.
-    pub attempt: u32,
-    /// Which repeat of the item this is, from 0.
-    pub repeat: u32,
-    /// The seed of this item, repeat and component: the same in every run of the same spec.
-    pub seed: u64,
-}
-
-impl CallContext {
-    /// The context of one attempt.
-    #[must_use]
-    pub const fn new(deadline: Instant, attempt: u32, repeat: u32, seed: u64) -> Self {
-        Self { deadline, attempt, repeat, seed }
-    }
-}
+use crate::{
+    BoxFuture, CallContext, CallError, CreateError, Environment, EvalItem, EvaluatorOutput, Identity, Payload, Pricing,
+};
 
 /// The system under test, or a wrapper round it.
 pub trait Evaluator: Send + Sync {
     /// Which code it is.
     fn identity(&self) -> &Identity;
+
+    /// Whether its calls cost money. One that calls a model, or whatever else is paid for, says so.
+    fn pricing(&self) -> Pricing {
+        Pricing::Free
+    }
+
+    /// The most that one attempt at this item can cost, in US dollars; for one with [`Pricing::Bounded`].
+    fn most_usd(&self, item: &EvalItem) -> f64 {
+        let _ = item;
+        0.0
+    }
+
+    /// How many requests one attempt sends to somebody else, such as an endpoint of a model, where nothing goes wrong.
+    fn requests(&self) -> u32 {
+        0
+    }
+
+    /// What would be sent for this item, for a person who asked to see it before anything is sent. It is a payload.
+    fn preview(&self, item: &EvalItem) -> Option<Payload> {
+        let _ = item;
+        None
+    }
 
     /// Makes an output for an item. Dropping the future cancels the call.
     ///

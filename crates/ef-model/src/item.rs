@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ItemId, Payload};
+use crate::{ItemId, Payload, Usage};
 
 /// One row of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +27,22 @@ impl EvalItem {
 }
 
 /// What an evaluator made of an item.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EvaluatorOutput {
     /// The output that judges score.
     pub output: Payload,
-    /// What else it wants kept (token usage, tool calls), a JSON object.
+    /// What else it wants kept (tool calls, the model's name), a JSON object.
     pub metadata: Option<Payload>,
+    /// What it used.
+    pub usage: Usage,
+}
+
+impl EvaluatorOutput {
+    /// An output alone.
+    #[must_use]
+    pub const fn new(output: Payload) -> Self {
+        Self { output, metadata: None, usage: Usage::UNKNOWN }
+    }
 }
 
 /// A field of an item.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     BoxFuture, CallContext, CallError, CreateError, Determinism, Environment, EvalItem, EvaluatorOutput, Identity,
-    Payload, Score,
+    Payload, Pricing, Score, Usage,
 };
 
 /// A judge's answer.
@@ -16,15 +16,29 @@ pub struct Verdict {
     pub score: Option<Score>,
     /// Why.
     pub rationale: Option<Payload>,
-    /// What the judgment cost, in US dollars, where it is known.
-    pub cost_usd: Option<f64>,
+    /// What it used.
+    pub usage: Usage,
+    /// Whether a person is still to say: there is no score yet.
+    pub is_pending: bool,
 }
 
 impl Verdict {
     /// A score alone.
     #[must_use]
     pub fn scored(score: impl Into<Score>) -> Self {
-        Self { score: Some(score.into()), rationale: None, cost_usd: None }
+        Self { score: Some(score.into()), ..Self::unscored() }
+    }
+
+    /// No score, without a reason.
+    #[must_use]
+    pub const fn unscored() -> Self {
+        Self { score: None, rationale: None, usage: Usage::UNKNOWN, is_pending: false }
+    }
+
+    /// No score yet: a person is to say.
+    #[must_use]
+    pub const fn pending() -> Self {
+        Self { score: None, rationale: None, usage: Usage::UNKNOWN, is_pending: true }
     }
 }
 
@@ -47,6 +61,33 @@ pub trait Judge: Send + Sync {
         None
     }
 
+    /// Whether its calls cost money. One that calls a model, or whatever else is paid for, says so.
+    fn pricing(&self) -> Pricing {
+        Pricing::Free
+    }
+
+    /// The most that one attempt at judging this output can cost, in US dollars; for one with [`Pricing::Bounded`].
+    fn most_usd(&self, item: &EvalItem, output: &EvaluatorOutput) -> f64 {
+        let _ = (item, output);
+        0.0
+    }
+
+    /// How many requests one attempt sends to somebody else, such as an endpoint of a model, where nothing goes wrong.
+    fn requests(&self) -> u32 {
+        0
+    }
+
+    /// What would be sent to judge this output, for a person who asked to see it before anything is sent. It is a payload.
+    fn preview(&self, item: &EvalItem, output: &EvaluatorOutput) -> Option<Payload> {
+        let _ = (item, output);
+        None
+    }
+
+    /// What to ask people whose verdicts come later, if this judge leaves judgments pending.
+    fn inquiry(&self) -> Option<&dyn Inquiry> {
+        None
+    }
+
     /// Judges one output. Dropping the future cancels the call.
     ///
     /// # Errors
@@ -58,6 +99,22 @@ pub trait Judge: Send + Sync {
         output: &'a EvaluatorOutput,
         context: &'a CallContext,
     ) -> BoxFuture<'a, Result<Verdict, CallError>>;
+}
+
+/// What a judge that leaves judgments pending asks of people, and what it makes of their answers.
+pub trait Inquiry: Send + Sync {
+    /// The question, for a person. It holds no payload.
+    fn question(&self) -> &str;
+
+    /// The JSON Schema (2020-12) of an answer's score.
+    fn answer_schema(&self) -> Value;
+
+    /// The verdict of an answer: a score that fits the schema, or null for none, and why.
+    ///
+    /// # Errors
+    ///
+    /// When the score is not one that may be given.
+    fn verdict(&self, score: &Value, rationale: Option<Payload>) -> Result<Verdict, CallError>;
 }
 
 /// Makes judges of one id.

@@ -9,6 +9,7 @@
 
 pub mod canonical;
 mod config;
+mod context;
 mod dataset;
 mod difference;
 mod digest;
@@ -29,20 +30,22 @@ mod result;
 mod run;
 mod score;
 mod store;
+mod usage;
 mod verification;
 
 pub use config::{ConfigProblem, CreateError, Environment, Secret};
+pub use context::{AttemptClock, CallContext, PausedClock, TraceContext};
 pub use dataset::{DatasetRow, ItemSource, RowFault, RowFaultKind, SourceError};
 pub use difference::first_difference;
 pub use digest::{Digest, DigestParseError};
 pub use error::{CallError, ErrorKind};
-pub use evaluator::{CallContext, Evaluator, EvaluatorFactory};
+pub use evaluator::{Evaluator, EvaluatorFactory};
 pub use id::{ComponentId, IdError, ItemId, RunId};
 pub use identity::{Determinism, Identity, JudgeIdentity};
 pub use inclusion::{AuditPath, AuditPaths};
 pub use item::{EvalItem, EvaluatorOutput, ItemField};
 pub use json::{JsonFault, JsonFaultKind, check_strict};
-pub use judge::{Judge, JudgeFactory, Verdict};
+pub use judge::{Inquiry, Judge, JudgeFactory, Verdict};
 pub use merkle::MerkleRoot;
 pub use payload::{Payload, Redacted};
 pub use proof::{InclusionProof, ProofError, Proven, ProvenRecord, RunBinding};
@@ -51,6 +54,7 @@ pub use result::{Counts, IntervalMethod, Metric, RunResult};
 pub use run::{DatasetRef, RunHead, RunPurpose, RunSource, RunStatus};
 pub use score::{Finite, Scalar, Score};
 pub use store::{FoundJudgment, RecordFilter, RecordKey, RunSummary, StoreError, StoredRecord, TraceStore};
+pub use usage::{Pricing, RunUsage, Usage};
 pub use verification::{Check, CheckResult, CheckSubject, RecordPlace, Verification, VerificationOutcome};
 
 pub use futures_core::future::BoxFuture;

@@ -240,6 +240,7 @@ mod tests {
                 input: Some(output),
                 reference_output: None,
                 item_metadata: None,
+                usage: crate::Usage::UNKNOWN,
                 outcome: TraceOutcome::Ok { output, output_metadata: None },
             },
             judgments: vec![Judgment {
@@ -248,11 +249,8 @@ mod tests {
                 started_at_us: 4,
                 duration_us: 5,
                 reused_from: None,
-                result: JudgmentResult::Scored {
-                    score: Score::number(1e-7).expect("finite"),
-                    rationale: None,
-                    cost_usd: Some(0.1 + 0.2),
-                },
+                usage: crate::Usage::cost(0.1 + 0.2),
+                result: JudgmentResult::Scored { score: Score::number(1e-7).expect("finite"), rationale: None },
             }],
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CallError, Digest, ErrorKind, Identity, ItemId, JudgeIdentity, MerkleRoot, Payload, RecordKey, RowFault, RunId,
-    Score, record_bytes,
+    Score, Usage, record_bytes,
 };
 
 /// One task: an item's trace with its judgments. It is written whole or not at all.
@@ -60,6 +60,9 @@ pub struct Trace {
     pub reference_output: Option<Digest>,
     /// The item's metadata, if it has any.
     pub item_metadata: Option<Digest>,
+    /// What the evaluator used, over all attempts.
+    #[serde(default, skip_serializing_if = "Usage::is_unknown")]
+    pub usage: Usage,
     /// What came of it.
     #[serde(flatten)]
     pub outcome: TraceOutcome,
@@ -185,6 +188,9 @@ pub struct Judgment {
     /// The run that the judgment was made in, where it was reused instead of made again: then there were no attempts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused_from: Option<RunId>,
+    /// What the judge used, over all attempts; where the judgment was reused, a cost of nothing.
+    #[serde(default, skip_serializing_if = "Usage::is_unknown")]
+    pub usage: Usage,
     /// What came of it.
     #[serde(flatten)]
     pub result: JudgmentResult,
@@ -201,16 +207,14 @@ pub enum JudgmentResult {
         score: Score,
         /// Why.
         rationale: Option<Digest>,
-        /// What it cost in US dollars, where known.
-        cost_usd: Option<f64>,
     },
     /// The judge gave no score.
     Unscored {
         /// Why.
         rationale: Option<Digest>,
-        /// What it cost in US dollars, where known.
-        cost_usd: Option<f64>,
     },
+    /// A person is still to say; their verdict comes with a later revision.
+    Pending,
     /// The judge failed.
     Error {
         /// What is known of it.
@@ -225,16 +229,8 @@ impl JudgmentResult {
         match self {
             Self::Scored { .. } => "scored",
             Self::Unscored { .. } => "unscored",
+            Self::Pending => "pending",
             Self::Error { .. } => "error",
-        }
-    }
-
-    /// What the judgment cost in US dollars, where known.
-    #[must_use]
-    pub const fn cost_usd(&self) -> Option<f64> {
-        match self {
-            Self::Scored { cost_usd, .. } | Self::Unscored { cost_usd, .. } => *cost_usd,
-            Self::Error { .. } => None,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Digest, ErrorRecord, Identity, Judgment, JudgmentResult, RowFault, Scalar, Score, TaskRecord, Trace, TraceOutcome,
+    Usage,
 };
 
 /// The RFC 8785 form of a record.
@@ -81,7 +82,29 @@ impl Text {
         }
         self.raw(",\"reference_output\":").maybe_digest(trace.reference_output);
         self.raw(",\"started_at_us\":").integer(trace.started_at_us);
-        self.raw(",\"status\":\"").raw(trace.status().as_str()).raw("\"}")
+        self.raw(",\"status\":\"").raw(trace.status().as_str()).raw("\"");
+        self.usage(trace.usage).raw("}")
+    }
+
+    /// The last key of a trace or a judgment, where anything is known.
+    fn usage(&mut self, usage: Usage) -> &mut Self {
+        if usage.is_unknown() {
+            return self;
+        }
+        let Usage { cost_usd, input_tokens, output_tokens } = usage;
+        let mut separator = ",\"usage\":{";
+        if let Some(cost) = cost_usd {
+            self.raw(separator).raw("\"cost_usd\":").number(cost);
+            separator = ",";
+        }
+        if let Some(tokens) = input_tokens {
+            self.raw(separator).raw("\"input_tokens\":").integer(tokens);
+            separator = ",";
+        }
+        if let Some(tokens) = output_tokens {
+            self.raw(separator).raw("\"output_tokens\":").integer(tokens);
+        }
+        self.raw("}")
     }
 
     /// The keys of an identity, without the braces.
@@ -94,13 +117,6 @@ impl Text {
 
     fn judgment(&mut self, judgment: &Judgment) -> &mut Self {
         self.raw("{\"attempts\":").integer(judgment.attempts);
-        if let JudgmentResult::Scored { cost_usd, .. } | JudgmentResult::Unscored { cost_usd, .. } = &judgment.result {
-            self.raw(",\"cost_usd\":");
-            match cost_usd {
-                Some(cost) => self.number(*cost),
-                None => self.raw("null"),
-            };
-        }
         self.raw(",\"duration_us\":").integer(judgment.duration_us);
         if let JudgmentResult::Error { error } = &judgment.result {
             self.raw(",\"error\":").error(error);
@@ -118,7 +134,7 @@ impl Text {
             JudgmentResult::Scored { rationale, .. } | JudgmentResult::Unscored { rationale, .. } => {
                 self.raw(",\"rationale\":").maybe_digest(*rationale);
             }
-            JudgmentResult::Error { .. } => {}
+            JudgmentResult::Pending | JudgmentResult::Error { .. } => {}
         }
         if let Some(run) = &judgment.reused_from {
             self.raw(",\"reused_from\":").string(run.as_str());
@@ -127,7 +143,8 @@ impl Text {
             self.raw(",\"score\":").score(score);
         }
         self.raw(",\"started_at_us\":").integer(judgment.started_at_us);
-        self.raw(",\"status\":\"").raw(judgment.result.status()).raw("\"}")
+        self.raw(",\"status\":\"").raw(judgment.result.status()).raw("\"");
+        self.usage(judgment.usage).raw("}")
     }
 
     fn error(&mut self, error: &ErrorRecord) -> &mut Self {
@@ -194,8 +211,10 @@ mod tests {
         0..(1_u64 << 53)
     }
 
-    fn costs() -> impl Strategy<Value = Option<f64>> {
-        proptest::option::of(any::<f64>().prop_filter("finite", |cost| cost.is_finite()))
+    fn usages() -> impl Strategy<Value = Usage> {
+        let costs = proptest::option::of(any::<f64>().prop_filter("finite", |cost| cost.is_finite()));
+        (costs, proptest::option::of(counts()), proptest::option::of(counts()))
+            .prop_map(|(cost_usd, input_tokens, output_tokens)| Usage { cost_usd, input_tokens, output_tokens })
     }
 
     fn identities() -> impl Strategy<Value = Identity> {
@@ -241,13 +260,9 @@ mod tests {
 
     fn results() -> impl Strategy<Value = JudgmentResult> {
         prop_oneof![
-            (scores(), maybe_digests(), costs()).prop_map(|(score, rationale, cost_usd)| JudgmentResult::Scored {
-                score,
-                rationale,
-                cost_usd
-            }),
-            (maybe_digests(), costs())
-                .prop_map(|(rationale, cost_usd)| JudgmentResult::Unscored { rationale, cost_usd }),
+            (scores(), maybe_digests()).prop_map(|(score, rationale)| JudgmentResult::Scored { score, rationale }),
+            maybe_digests().prop_map(|rationale| JudgmentResult::Unscored { rationale }),
+            Just(JudgmentResult::Pending),
             errors().prop_map(|error| JudgmentResult::Error { error }),
         ]
     }
@@ -260,34 +275,42 @@ mod tests {
             },
         );
         let runs = proptest::option::of("[a-z0-9][a-z0-9._-]{0,10}".prop_map(|id| RunId::new(id).expect("a run id")));
-        (judges, any::<u32>(), counts(), counts(), runs, results()).prop_map(
-            |(judge, attempts, started, duration_us, reused_from, result)| Judgment {
+        (judges, any::<u32>(), counts(), counts(), runs, usages(), results()).prop_map(
+            |(judge, attempts, started, duration_us, reused_from, usage, result)| Judgment {
                 judge,
                 attempts,
                 started_at_us: started.cast_signed(),
                 duration_us,
                 reused_from,
+                usage,
                 result,
             },
         )
     }
 
     fn records() -> impl Strategy<Value = TaskRecord> {
-        let traces =
-            (identities(), any::<u32>(), counts(), counts(), proptest::array::uniform3(maybe_digests()), outcomes())
-                .prop_map(|(evaluator, attempts, started, duration_us, payloads, outcome)| {
-                    let [input, reference_output, item_metadata] = payloads;
-                    Trace {
-                        evaluator: Arc::new(evaluator),
-                        attempts,
-                        started_at_us: started.cast_signed(),
-                        duration_us,
-                        input,
-                        reference_output,
-                        item_metadata,
-                        outcome,
-                    }
-                });
+        let traces = (
+            identities(),
+            any::<u32>(),
+            [counts(), counts()],
+            proptest::array::uniform3(maybe_digests()),
+            usages(),
+            outcomes(),
+        )
+            .prop_map(|(evaluator, attempts, [started, duration_us], payloads, usage, outcome)| {
+                let [input, reference_output, item_metadata] = payloads;
+                Trace {
+                    evaluator: Arc::new(evaluator),
+                    attempts,
+                    started_at_us: started.cast_signed(),
+                    duration_us,
+                    input,
+                    reference_output,
+                    item_metadata,
+                    usage,
+                    outcome,
+                }
+            });
         ("[^\\pC]{1,40}", counts(), any::<[u32; 2]>(), traces, proptest::collection::vec(judgments(), 0..3)).prop_map(
             |(item_id, row, [repeat, revision], trace, judgments)| TaskRecord {
                 item_id: ItemId::new(item_id).expect("no control characters"),

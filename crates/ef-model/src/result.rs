@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, RunBinding, RunHead, RunStatus, TraceOutcome, TraceStatus};
-use crate::{JudgmentResult, TaskRecord};
+use crate::{Digest, JudgmentResult, RunBinding, RunHead, RunStatus, RunUsage, TaskRecord, TraceOutcome, TraceStatus};
 
 /// A run that has ended: what began, what came of it, and the digest that holds it together. This is the artifact
 /// `<run_id>.json`.
@@ -25,6 +24,9 @@ pub struct RunResult {
     pub dataset_digest: Option<Digest>,
     /// How many of what.
     pub counts: Counts,
+    /// What its calls used, as far as they told.
+    #[serde(default, skip_serializing_if = "RunUsage::is_unknown")]
+    pub usage: RunUsage,
     /// The metrics of the spec, in its order; none unless the run is completed.
     pub metrics: Vec<Metric>,
     /// RFC 6962 root over the records' leaves in `(row, repeat, revision)` order; none unless the run is completed.
@@ -65,6 +67,9 @@ pub struct Counts {
     pub unscored: u64,
     /// Judges' calls that failed.
     pub judge_error: u64,
+    /// Judgments that wait for a person.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pending: u64,
     /// Judgments that were reused from an earlier run instead of made again; they are also counted as scored or unscored.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reused: u64,
@@ -89,6 +94,7 @@ impl Counts {
             match judgment.result {
                 JudgmentResult::Scored { .. } => self.scored += 1,
                 JudgmentResult::Unscored { .. } => self.unscored += 1,
+                JudgmentResult::Pending => self.pending += 1,
                 JudgmentResult::Error { .. } => self.judge_error += 1,
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ef_model::{
     Digest, ErrorRecord, Identity, Judgment, JudgmentResult, RowFault, Score, StoredRecord, Trace, TraceOutcome,
-    TraceStatus,
+    TraceStatus, Usage,
 };
 
 use crate::grid;
@@ -70,19 +70,33 @@ fn one_judgment(judgment: &Judgment, texts: Texts<'_>, style: Style) -> String {
         None => facts.extend(call(judgment.attempts, judgment.started_at_us, judgment.duration_us)),
     }
     let (word, tone, payload) = match &judgment.result {
-        JudgmentResult::Scored { score, rationale, .. } => {
+        JudgmentResult::Scored { score, rationale } => {
             facts.push(("score", whole_score(score)));
             ("scored", Tone::Good, ("rationale", *rationale))
         }
-        JudgmentResult::Unscored { rationale, .. } => ("unscored", Tone::Uneasy, ("rationale", *rationale)),
+        JudgmentResult::Unscored { rationale } => ("unscored", Tone::Uneasy, ("rationale", *rationale)),
+        JudgmentResult::Pending => ("pending", Tone::Uneasy, ("rationale", None)),
         JudgmentResult::Error { error } => {
             facts.extend(failure(error));
             ("error", Tone::Bad, ("error detail", error.detail))
         }
     };
-    facts.extend(judgment.result.cost_usd().map(|cost| ("cost", format!("{cost} USD"))));
+    facts.extend(used(judgment.usage));
     let heading = format!("judgment by {}: {}", visible(&judge.name), style.paint(word, tone));
     section(&heading, facts, &[payload], texts, style)
+}
+
+/// What a call used, as far as it is known.
+fn used(usage: Usage) -> impl Iterator<Item = (&'static str, String)> {
+    let tokens = match (usage.input_tokens, usage.output_tokens) {
+        (None, None) => None,
+        (input, output) => {
+            let shown = |tokens: Option<u64>| tokens.map_or_else(|| "?".to_owned(), |tokens| tokens.to_string());
+            Some(format!("{} in, {} out", shown(input), shown(output)))
+        }
+    };
+    let cost = usage.cost_usd.map(|cost| ("cost", format!("{cost} USD")));
+    tokens.map(|tokens| ("tokens", tokens)).into_iter().chain(cost)
 }
 
 fn code(role: &'static str, identity: &Identity) -> [(&'static str, String); 2] {

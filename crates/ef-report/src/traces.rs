@@ -161,6 +161,7 @@ fn verdict(judgment: &Judgment) -> String {
                 .join(" "),
         },
         JudgmentResult::Unscored { .. } => "unscored".to_owned(),
+        JudgmentResult::Pending => "pending".to_owned(),
         JudgmentResult::Error { error } => format!("error({})", visible(&error.code)),
     }
 }

@@ -6,7 +6,9 @@ mod sample;
 use ef_metrics::replay::{
     ContractVerdict, DriftedItem, JudgeDrift, JudgeTrial, NotCompared, OutputDrift, ReplayDrift, Said, TrialReport,
 };
-use ef_model::{Counts, Determinism, ItemId, JudgmentResult, RunHead, RunId, RunPurpose, RunResult, RunSource, Score};
+use ef_model::{
+    Counts, Determinism, ItemId, JudgmentResult, RunHead, RunId, RunPurpose, RunResult, RunSource, Score, Usage,
+};
 use ef_report::{Style, judge_trial, judge_trial_json, record_detail, replay, replay_json, summary};
 use insta::assert_snapshot;
 use serde_json::json;
@@ -98,11 +100,7 @@ fn a_replay_fits_a_terminal_and_is_coloured_on_request_alone() {
 
 #[test]
 fn a_trial_says_what_it_found_and_when_it_found_nothing() {
-    let scored = |number| JudgmentResult::Scored {
-        score: Score::number(number).expect("finite"),
-        rationale: None,
-        cost_usd: None,
-    };
+    let scored = |number| JudgmentResult::Scored { score: Score::number(number).expect("finite"), rationale: None };
     let report = |determinism, second: f64| {
         let mut trial = JudgeTrial::new(determinism);
         trial.observe(&[scored(1.0), scored(second)]);
@@ -132,8 +130,8 @@ fn a_trial_says_what_it_found_and_when_it_found_nothing() {
 fn a_run_says_how_many_judgments_were_reused_and_a_judgment_whose_it_is() {
     let counts = Counts { reused: 1_200, ..sample::completed().counts };
     let result = RunResult { counts, head: replayed(RunPurpose::Retry), ..sample::completed() };
-    let mut judgment =
-        sample::judgment("exact", JudgmentResult::Scored { score: true.into(), rationale: None, cost_usd: Some(0.0) });
+    let mut judgment = sample::judgment("exact", JudgmentResult::Scored { score: true.into(), rationale: None });
+    judgment.usage = Usage::cost(0.0);
     (judgment.reused_from, judgment.attempts) = (Some(RunId::new("0199a2b3-first").expect("an id")), 0);
     let record = record_detail(&sample::stored("dev:1", 1, sample::ok(), vec![judgment]), None, PLAIN);
     let (_, judged) = record.split_once("judgment by").expect("there is a judgment");

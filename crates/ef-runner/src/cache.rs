@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ef_model::{
     Determinism, Digest, EvalItem, EvaluatorOutput, FoundJudgment, JudgeIdentity, Judgment, JudgmentResult, Payload,
-    TaskRecord, TraceOutcome, TraceStore, canonical,
+    TaskRecord, TraceOutcome, TraceStore, Usage, canonical,
 };
 use ef_spec::JudgeSpec;
 use serde_json::{Map, Value, json};
@@ -126,14 +126,8 @@ impl Subject<'_> {
             return None;
         }
         let result = match &earlier.result {
-            JudgmentResult::Error { .. } => return None,
-            // It costs nothing in this run.
-            JudgmentResult::Scored { score, rationale, .. } => {
-                JudgmentResult::Scored { score: score.clone(), rationale: *rationale, cost_usd: Some(0.0) }
-            }
-            JudgmentResult::Unscored { rationale, .. } => {
-                JudgmentResult::Unscored { rationale: *rationale, cost_usd: Some(0.0) }
-            }
+            JudgmentResult::Pending | JudgmentResult::Error { .. } => return None,
+            given @ (JudgmentResult::Scored { .. } | JudgmentResult::Unscored { .. }) => given.clone(),
         };
         Some(Judgment {
             judge: Arc::clone(judge),
@@ -141,6 +135,8 @@ impl Subject<'_> {
             started_at_us: crate::call::now_us(),
             duration_us: 0,
             reused_from: Some(run_id),
+            // It costs nothing in this run.
+            usage: Usage::cost(0.0),
             result,
         })
     }
@@ -199,7 +195,7 @@ mod tests {
                 metadata: payload(2),
             };
             let output = payload(3).unwrap_or_else(|| Payload::from_text(""));
-            let output = EvaluatorOutput { output, metadata: payload(4) };
+            let output = EvaluatorOutput { metadata: payload(4), ..EvaluatorOutput::new(output) };
             let subject = Subject { item: &item, output: &output, repeat: self.repeat };
             subject.key(&judge, self.seed, self.model.as_deref())
         }

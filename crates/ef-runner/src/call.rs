@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime};
 
-use ef_model::{BoxFuture, CallContext, CallError, ErrorKind, ItemId};
+use ef_model::{BoxFuture, CallContext, CallError, ErrorKind, ItemId, Usage};
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -41,6 +41,9 @@ pub(crate) trait Callee: Sync {
     /// What the call makes.
     type Made;
 
+    /// What making it used.
+    fn usage(made: &Self::Made) -> Usage;
+
     /// Calls once.
     fn call_once<'c>(&'c self, context: &'c CallContext) -> BoxFuture<'c, Result<Self::Made, CallError>>;
 }
@@ -48,6 +51,8 @@ pub(crate) trait Callee: Sync {
 /// A call that has ended.
 pub(crate) struct Called<T> {
     pub(crate) result: Result<T, CallError>,
+    /// What the attempts used together.
+    pub(crate) usage: Usage,
     pub(crate) attempts: u32,
     pub(crate) started_at_us: i64,
     pub(crate) duration_us: u64,
@@ -64,12 +69,17 @@ impl Caller<'_> {
         let started_at_us = now_us();
         let began = Instant::now();
         let (mut attempts, mut retries, mut asked_waits) = (0, 0, 0);
+        let mut usage = Usage::UNKNOWN;
         let result = loop {
             attempts += 1;
             let error = match self.attempt(attempts, callee).await {
-                Ok(value) => break Ok(value),
+                Ok(made) => {
+                    usage = usage.and(C::usage(&made));
+                    break Ok(made);
+                }
                 Err(error) => error,
             };
+            usage = usage.and(error.usage);
             let asked = error.retry_after.filter(|_| asked_waits < MAX_ASKED_WAITS);
             if !error.kind.is_retryable() || (asked.is_none() && retries >= self.max_retries) {
                 break Err(error);
@@ -87,7 +97,7 @@ impl Caller<'_> {
             self.wait(attempts, &error, wait).await?;
         };
         let duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Ok(Called { result, attempts, started_at_us, duration_us })
+        Ok(Called { result, usage, attempts, started_at_us, duration_us })
     }
 
     async fn attempt<C: Callee>(&self, attempt: u32, callee: &C) -> Result<C::Made, CallError> {

@@ -63,7 +63,7 @@ impl fmt::Display for RowChange {
 pub(crate) struct Checked {
     /// The dataset's digest, where all of it was read.
     pub(crate) digest: Option<Digest>,
-    /// What the run's judgments have cost by now, in US dollars.
+    /// What the run has cost by now, in US dollars.
     pub(crate) cost_usd: f64,
 }
 
@@ -106,9 +106,10 @@ impl Check {
     }
 }
 
-/// What a task's judgments have cost, in US dollars.
-fn cost_of(record: &TaskRecord) -> f64 {
-    record.judgments.iter().filter_map(|judgment| judgment.result.cost_usd()).sum()
+/// What a task has cost, in US dollars.
+pub(crate) fn cost_of(record: &TaskRecord) -> f64 {
+    let usages = std::iter::once(&record.trace.usage).chain(record.judgments.iter().map(|judgment| &judgment.usage));
+    usages.filter_map(|usage| usage.cost_usd).sum()
 }
 
 /// Reads the dataset, and compares each row that has a record with what the record says of it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ef_model::{Counts, JudgmentResult, TaskCommit, TaskRecord, TraceStatus};
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::check::cost_of;
 use crate::event::EventSender;
 use crate::tally::Tally;
 use crate::{RunEvent, StopCause, Stopper, TaskNote};
@@ -14,7 +15,7 @@ const BATCHES: usize = 2;
 
 /// What goes into the account.
 pub(crate) enum Entry {
-    /// What the run's judgments have cost before it was taken up again.
+    /// What the run has cost before it was taken up again.
     Earlier {
         /// In US dollars.
         cost_usd: f64,
@@ -59,7 +60,7 @@ impl Ledger {
             };
             for commit in commits.iter() {
                 counts.add(commit.record());
-                cost_usd += commit.record().judgments.iter().filter_map(|j| j.result.cost_usd()).sum::<f64>();
+                cost_usd += cost_of(commit.record());
             }
             if self.max_cost_usd.is_some_and(|budget| cost_usd >= budget) {
                 self.stopper.stop_for(StopCause::BudgetSpent { cost_usd });

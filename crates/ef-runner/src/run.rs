@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ef_model::{
-    Counts, Digest, ItemSource, RunId, RunPurpose, RunResult, RunSource, RunStatus, SourceError, StoreError,
+    Counts, Digest, ItemSource, RunId, RunPurpose, RunResult, RunSource, RunStatus, RunUsage, SourceError, StoreError,
 };
 use ef_spec::OnFailure;
 use tokio::sync::{Semaphore, oneshot};
@@ -416,6 +416,7 @@ impl Runner {
             finished_at_us: now_us(),
             dataset_digest,
             counts,
+            usage: RunUsage::default(),
             metrics: Vec::new(),
             records_root: None,
             root_digest: None,

@@ -24,7 +24,7 @@ pub enum StopCause {
         /// The judge's name, or `None` for the evaluator.
         judge: Option<String>,
     },
-    /// The judgments have cost `runtime.max_cost_usd`.
+    /// The calls have cost `runtime.max_cost_usd`.
     BudgetSpent {
         /// What they have cost, in US dollars.
         cost_usd: f64,
@@ -52,7 +52,7 @@ impl fmt::Display for StopCause {
             }
             Self::QuotaExhausted { judge: None } => f.write_str("the evaluator's quota is exhausted"),
             Self::QuotaExhausted { judge: Some(judge) } => write!(f, "the quota of judge {judge} is exhausted"),
-            Self::BudgetSpent { cost_usd } => write!(f, "the budget is spent: judgments have cost ${cost_usd:.4}"),
+            Self::BudgetSpent { cost_usd } => write!(f, "the budget is spent: calls have cost ${cost_usd:.4}"),
             Self::Dataset(message) => write!(f, "the dataset cannot be read on: {message}"),
             Self::Source(message) => write!(f, "the run cannot be replayed: {message}"),
             Self::Store => f.write_str("the trace store failed"),

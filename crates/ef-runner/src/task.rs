@@ -6,7 +6,7 @@ use std::time::Duration;
 use ef_model::{
     BoxFuture, CallContext, CallError, DatasetRow, Digest, ErrorKind, ErrorRecord, EvalItem, Evaluator,
     EvaluatorOutput, Identity, ItemId, Judge, Judgment, JudgmentResult, Payload, RowFault, TaskCommit, TaskRecord,
-    Trace, TraceOutcome, Verdict,
+    Trace, TraceOutcome, Usage, Verdict,
 };
 use ef_spec::Runtime;
 use futures_util::future::join_all;
@@ -178,8 +178,9 @@ impl Tasks {
             Lookup::Make => self.judge(asked, item, output, repeat).await,
             Lookup::MakeAs(key) => {
                 let judged = self.judge(asked, item, output, repeat).await?;
-                let is_error = matches!(judged.judgment.result, JudgmentResult::Error { .. });
-                Ok(Judged { key: (!is_error).then_some(key), ..judged })
+                let is_said =
+                    matches!(judged.judgment.result, JudgmentResult::Scored { .. } | JudgmentResult::Unscored { .. });
+                Ok(Judged { key: is_said.then_some(key), ..judged })
             }
         });
         join_all(judging).await.into_iter().collect()
@@ -194,6 +195,7 @@ impl Tasks {
             input: None,
             reference_output: None,
             item_metadata: None,
+            usage: Usage::UNKNOWN,
             outcome: TraceOutcome::Skipped { fault },
         };
         let record = TaskRecord { item_id, row, repeat: 0, revision, trace, judgments: Vec::new() };
@@ -238,6 +240,7 @@ impl Tasks {
             input: Some(item.input.digest()),
             reference_output: item.reference_output.as_ref().map(Payload::digest),
             item_metadata: item.metadata.as_ref().map(Payload::digest),
+            usage: evaluated.usage,
             outcome,
         };
         let record = TaskRecord { item_id: item.item_id.clone(), row: item.row, repeat, revision, trace, judgments };
@@ -252,7 +255,7 @@ impl Tasks {
         repeat: u32,
     ) -> Result<Judged, Abandoned> {
         let name = judge.identity.name.as_str();
-        let Called { result, attempts, started_at_us, duration_us } = self
+        let Called { result, usage, attempts, started_at_us, duration_us } = self
             .caller(item, repeat, Some(name), limit.as_ref())
             .call(&Judging { judge: judge.judge.as_ref(), item, output })
             .await?;
@@ -261,7 +264,7 @@ impl Tasks {
         }
         let (result, kept) = judgment_result(result);
         let judge = Arc::clone(&judge.identity);
-        let judgment = Judgment { judge, attempts, started_at_us, duration_us, reused_from: None, result };
+        let judgment = Judgment { judge, attempts, started_at_us, duration_us, reused_from: None, usage, result };
         Ok(Judged { judgment, kept, key: None })
     }
 
@@ -304,6 +307,10 @@ pub(crate) struct Evaluation<'a> {
 impl Callee for Evaluation<'_> {
     type Made = EvaluatorOutput;
 
+    fn usage(made: &EvaluatorOutput) -> Usage {
+        made.usage
+    }
+
     fn call_once<'c>(&'c self, context: &'c CallContext) -> BoxFuture<'c, Result<EvaluatorOutput, CallError>> {
         self.evaluator.evaluate(self.item, context)
     }
@@ -319,6 +326,10 @@ pub(crate) struct Judging<'a> {
 impl Callee for Judging<'_> {
     type Made = Verdict;
 
+    fn usage(made: &Verdict) -> Usage {
+        made.usage
+    }
+
     fn call_once<'c>(&'c self, context: &'c CallContext) -> BoxFuture<'c, Result<Verdict, CallError>> {
         self.judge.judge(self.item, self.output, context)
     }
@@ -327,13 +338,12 @@ impl Callee for Judging<'_> {
 /// What a record says of a verdict, and the payload that goes with it.
 pub(crate) fn judgment_result(result: Result<Verdict, CallError>) -> (JudgmentResult, Option<Payload>) {
     match result {
-        Ok(Verdict { score, rationale, cost_usd }) => {
+        Ok(Verdict { is_pending: true, .. }) => (JudgmentResult::Pending, None),
+        Ok(Verdict { score, rationale, .. }) => {
             let digest = rationale.as_ref().map(Payload::digest);
-            // A cost that is not a number would make the record unhashable; it is as good as unknown.
-            let cost_usd = cost_usd.filter(|cost| cost.is_finite());
             let result = match score {
-                Some(score) => JudgmentResult::Scored { score, rationale: digest, cost_usd },
-                None => JudgmentResult::Unscored { rationale: digest, cost_usd },
+                Some(score) => JudgmentResult::Scored { score, rationale: digest },
+                None => JudgmentResult::Unscored { rationale: digest },
             };
             (result, rationale)
         }

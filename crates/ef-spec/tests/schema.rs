@@ -2,7 +2,7 @@
 
 use ef_model::{
     ComponentId, Counts, DatasetRef, Determinism, Digest, Identity, IntervalMethod, JudgeIdentity, Metric, RunHead,
-    RunId, RunResult, RunStatus,
+    RunId, RunResult, RunStatus, RunUsage, Usage,
 };
 use serde_json::{Value, json};
 
@@ -123,7 +123,12 @@ fn result() -> RunResult {
         abort_reason: None,
         finished_at_us: 2,
         dataset_digest: Some(digest),
-        counts: Counts::default(),
+        counts: Counts { pending: 1, ..Counts::default() },
+        usage: RunUsage {
+            evaluator: Usage::cost(0.25),
+            judges: [("j".to_owned(), Usage { input_tokens: Some(3), ..Usage::UNKNOWN })].into(),
+            unrecorded_usd: Some(0.5),
+        },
         metrics: vec![metric],
         records_root: Some(digest),
         root_digest: None,

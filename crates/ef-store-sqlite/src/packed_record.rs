@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ef_model::{Digest, Identity, ItemId, JudgeIdentity, StoredRecord, TaskRecord, Trace, TraceOutcome};
+use ef_model::{Digest, Identity, ItemId, JudgeIdentity, StoredRecord, TaskRecord, Trace, TraceOutcome, Usage};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -17,7 +17,7 @@ macro_rules! page_sql {
                 t.row, t.repeat, t.revision, t.item_id, t.evaluator, t.status, t.attempts, t.started_at_us,
                 t.duration_us, hex(t.input), hex(t.reference_output), hex(t.item_metadata), hex(t.output),
                 hex(t.output_metadata), t.error, t.fault, hex(t.leaf),
-                t.judgments))
+                t.usage, t.judgments))
              FROM (SELECT * FROM traces
                    WHERE run = (SELECT id FROM runs WHERE run_id = ?1) AND row >= ?2
                          AND (row, repeat, revision) > (?2, ?3, ?4) AND (?5 IS NULL OR status = ?5)",
@@ -56,6 +56,7 @@ struct Row<'p>(
     #[serde(borrow)] Option<Cow<'p, str>>,
     #[serde(borrow)] Option<Cow<'p, str>>,
     &'p str,
+    #[serde(borrow)] Option<Cow<'p, str>>,
     #[serde(borrow)] Cow<'p, str>,
 );
 
@@ -71,7 +72,7 @@ pub(crate) fn parse(page: &str) -> Result<Vec<PackedRecord<'_>>, Fault> {
         serde_json::from_str(page).map_err(|_| "a page of records holds a value of an unexpected kind".to_owned())?;
     rows.into_iter()
         .map(|row| {
-            let judgments = json(Some(&row.17), "judgments").map_err(|fault| format!("row {}: {fault}", row.0))?;
+            let judgments = json(Some(&row.18), "judgments").map_err(|fault| format!("row {}: {fault}", row.0))?;
             Ok(PackedRecord { row, judgments })
         })
         .collect()
@@ -110,7 +111,8 @@ impl PackedRecord<'_> {
     ) -> Result<StoredRecord, Fault> {
         let Row(row, repeat, revision, item_id, evaluator, status, attempts, started_at_us, duration_us, ..) =
             &self.row;
-        let Row(.., input, reference_output, item_metadata, output, output_metadata, error, fault, leaf, _) = &self.row;
+        let Row(.., input, reference_output, item_metadata, output, output_metadata, error, fault, leaf, usage, _) =
+            &self.row;
         let outcome = match *status {
             "ok" => TraceOutcome::Ok {
                 output: digest(output, "output")?.ok_or_else(|| unexpected("output"))?,
@@ -134,6 +136,10 @@ impl PackedRecord<'_> {
                 input: digest(input, "input")?,
                 reference_output: digest(reference_output, "reference_output")?,
                 item_metadata: digest(item_metadata, "item_metadata")?,
+                usage: match usage {
+                    Some(usage) => json(Some(usage), "usage")?,
+                    None => Usage::UNKNOWN,
+                },
                 outcome,
             },
             judgments: self

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ef_model::{Digest, ErrorRecord, JudgeIdentity, Judgment, JudgmentResult, RunId, Score, TaskRecord};
+use ef_model::{Digest, ErrorRecord, JudgeIdentity, Judgment, JudgmentResult, RunId, Score, TaskRecord, Usage};
 use serde::{Deserialize, Serialize};
 
 /// One element of the column `judgments`. What does not apply is left out.
@@ -16,8 +16,8 @@ pub(crate) struct StoredJudgment {
     score: Option<Score>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rationale: Option<Digest>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cost_usd: Option<f64>,
+    #[serde(default, skip_serializing_if = "Usage::is_unknown")]
+    usage: Usage,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<ErrorRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,6 +32,7 @@ pub(crate) struct StoredJudgment {
 enum Status {
     Scored,
     Unscored,
+    Pending,
     Error,
 }
 
@@ -45,8 +46,9 @@ pub(crate) fn column(record: &TaskRecord, id: impl Fn(&Arc<JudgeIdentity>) -> i6
 impl StoredJudgment {
     fn new(judgment: &Judgment, judge: i64) -> Self {
         let (status, score, rationale, error) = match &judgment.result {
-            JudgmentResult::Scored { score, rationale, .. } => (Status::Scored, Some(score.clone()), *rationale, None),
-            JudgmentResult::Unscored { rationale, .. } => (Status::Unscored, None, *rationale, None),
+            JudgmentResult::Scored { score, rationale } => (Status::Scored, Some(score.clone()), *rationale, None),
+            JudgmentResult::Unscored { rationale } => (Status::Unscored, None, *rationale, None),
+            JudgmentResult::Pending => (Status::Pending, None, None, None),
             JudgmentResult::Error { error } => (Status::Error, None, None, Some(error.clone())),
         };
         Self {
@@ -54,7 +56,7 @@ impl StoredJudgment {
             status,
             score,
             rationale,
-            cost_usd: judgment.result.cost_usd(),
+            usage: judgment.usage,
             error,
             reused_from: judgment.reused_from.clone(),
             attempts: judgment.attempts,
@@ -70,10 +72,11 @@ impl StoredJudgment {
 
     /// The judgment, unless it is of a judge that is not there or lacks what its status needs.
     pub(crate) fn unpack(self, judges: &HashMap<i64, Arc<JudgeIdentity>>) -> Option<Judgment> {
-        let Self { rationale, cost_usd, .. } = self;
+        let Self { rationale, .. } = self;
         let result = match self.status {
-            Status::Scored => JudgmentResult::Scored { score: self.score?, rationale, cost_usd },
-            Status::Unscored => JudgmentResult::Unscored { rationale, cost_usd },
+            Status::Scored => JudgmentResult::Scored { score: self.score?, rationale },
+            Status::Unscored => JudgmentResult::Unscored { rationale },
+            Status::Pending => JudgmentResult::Pending,
             Status::Error => JudgmentResult::Error { error: self.error? },
         };
         Some(Judgment {
@@ -82,6 +85,7 @@ impl StoredJudgment {
             started_at_us: self.started_at_us,
             duration_us: self.duration_us,
             reused_from: self.reused_from,
+            usage: self.usage,
             result,
         })
     }

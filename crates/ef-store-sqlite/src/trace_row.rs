@@ -9,7 +9,7 @@ use crate::stored_judgment;
 use crate::write::{integer, json};
 
 /// The columns of `traces`, in the order in which [`TraceRow::bind`] binds their values.
-pub(crate) const COLUMNS: [&str; 19] = [
+pub(crate) const COLUMNS: [&str; 20] = [
     "run",
     "row",
     "repeat",
@@ -27,6 +27,7 @@ pub(crate) const COLUMNS: [&str; 19] = [
     "output_metadata",
     "error",
     "fault",
+    "usage",
     "judgments",
     "leaf",
 ];
@@ -82,6 +83,7 @@ impl<'r> TraceRow<'r> {
         }
         values.bind(error)?;
         values.bind(fault)?;
+        values.bind((!trace.usage.is_unknown()).then(|| json(&trace.usage)))?;
         values.bind(&self.judgments)?;
         values.bind(self.leaf.as_bytes())
     }

@@ -31,7 +31,7 @@ impl ScriptedEvaluator {
     /// An evaluator whose output is the item's input.
     #[must_use]
     pub fn echo() -> Arc<Self> {
-        Self::new(|item, _| async move { Ok(EvaluatorOutput { output: item.input, metadata: None }) })
+        Self::new(|item, _| async move { Ok(EvaluatorOutput::new(item.input)) })
     }
 }
 

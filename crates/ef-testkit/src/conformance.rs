@@ -6,7 +6,7 @@
 use ef_model::{
     Digest, ErrorKind, ErrorRecord, FoundJudgment, ItemId, Judgment, JudgmentResult, Payload, RecordFilter, RecordKey,
     RowFault, RowFaultKind, RunId, RunStatus, Score, StoreError, StoredRecord, TaskCommit, TaskRecord, TraceOutcome,
-    TraceStatus, TraceStore,
+    TraceStatus, TraceStore, Usage,
 };
 use futures_util::TryStreamExt;
 
@@ -190,8 +190,8 @@ fn outcomes() -> Vec<TaskRecord> {
         bytes: 9_007_199_254_740_991,
         sha256: ef_model::Digest::of(b"row"),
     };
-    let mut records: Vec<_> = (1..=8).map(record).collect();
-    let [timeout, failed, skipped, judged @ ..] = records.as_mut_slice() else { unreachable!("there are eight") };
+    let mut records: Vec<_> = (1..=9).map(record).collect();
+    let [timeout, failed, skipped, judged @ ..] = records.as_mut_slice() else { unreachable!("there are nine") };
     timeout.trace.outcome = TraceOutcome::Timeout { error: error(ErrorKind::Timeout) };
     failed.trace.outcome = TraceOutcome::Error { error: error(ErrorKind::InvalidOutput) };
     skipped.trace.outcome = TraceOutcome::Skipped { fault };
@@ -201,23 +201,29 @@ fn outcomes() -> Vec<TaskRecord> {
     }
     let results = [
         JudgmentResult::Error { error: error(ErrorKind::Permanent) },
-        JudgmentResult::Unscored { rationale: Some(Payload::from_text("why").digest()), cost_usd: Some(1e-9) },
-        JudgmentResult::Scored { score: true.into(), rationale: None, cost_usd: None },
+        JudgmentResult::Pending,
+        JudgmentResult::Unscored { rationale: Some(Payload::from_text("why").digest()) },
+        JudgmentResult::Scored { score: true.into(), rationale: None },
         JudgmentResult::Scored {
             score: serde_json::from_str::<Score>(r#"{"score":0.1,"tone":"kind é","safe":false}"#).expect("a score"),
             rationale: Some(Payload::from_text("why").digest()),
-            cost_usd: Some(0.1 + 0.7),
         },
-        JudgmentResult::Scored {
-            score: Score::number(f64::MIN_POSITIVE).expect("finite"),
-            rationale: None,
-            cost_usd: None,
-        },
+        JudgmentResult::Scored { score: Score::number(f64::MIN_POSITIVE).expect("finite"), rationale: None },
     ];
-    for (record, result) in judged.iter_mut().zip(results) {
+    let usages = [
+        Usage::cost(0.1 + 0.7),
+        Usage { cost_usd: Some(1e-9), input_tokens: Some(9_007_199_254_740_991), output_tokens: Some(0) },
+        Usage { output_tokens: Some(7), ..Usage::UNKNOWN },
+        Usage::cost(0.0),
+        Usage::UNKNOWN,
+        Usage { input_tokens: Some(1), ..Usage::UNKNOWN },
+    ];
+    for ((record, result), usage) in judged.iter_mut().zip(results).zip(usages) {
+        record.trace.usage = usage;
         let mut second = record.judgments[0].clone();
         second.judge = crate::judge_identity("second");
         second.result = result;
+        second.usage = usage;
         record.judgments.push(second);
     }
     records

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ef_model::{
     Counts, DatasetRef, Determinism, Digest, EvalItem, Identity, ItemId, JudgeIdentity, Judgment, JudgmentResult,
-    Payload, RunHead, RunId, RunResult, RunStatus, TaskCommit, TaskRecord, Trace, TraceOutcome,
+    Payload, RunHead, RunId, RunResult, RunStatus, RunUsage, TaskCommit, TaskRecord, Trace, TraceOutcome, Usage,
 };
 
 /// The identity of a fake evaluator.
@@ -59,6 +59,7 @@ pub fn result(head: &RunHead, status: RunStatus) -> RunResult {
         finished_at_us: head.started_at_us + 1_000_000,
         dataset_digest: None,
         counts: Counts::default(),
+        usage: RunUsage::default(),
         metrics: Vec::new(),
         records_root: None,
         root_digest: None,
@@ -98,6 +99,7 @@ pub fn record(row: u64) -> TaskRecord {
             input: Some(item.input.digest()),
             reference_output: None,
             item_metadata: None,
+            usage: Usage::UNKNOWN,
             outcome: TraceOutcome::Ok { output: item.input.digest(), output_metadata: None },
         },
         judgments: vec![Judgment {
@@ -106,11 +108,8 @@ pub fn record(row: u64) -> TaskRecord {
             started_at_us: 1_700_000_000_001_234,
             duration_us: 5,
             reused_from: None,
-            result: JudgmentResult::Scored {
-                score: ef_model::Score::number(1.5).expect("finite"),
-                rationale: None,
-                cost_usd: Some(0.1 + 0.2),
-            },
+            usage: Usage::cost(0.1 + 0.2),
+            result: JudgmentResult::Scored { score: ef_model::Score::number(1.5).expect("finite"), rationale: None },
         }],
     }
 }

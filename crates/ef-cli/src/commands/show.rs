@@ -147,6 +147,7 @@ async fn payloads(store: &dyn TraceStore, stored: &StoredRecord) -> Result<BTree
             JudgmentResult::Scored { rationale, .. } | JudgmentResult::Unscored { rationale, .. } => {
                 digests.extend(rationale);
             }
+            JudgmentResult::Pending => {}
             JudgmentResult::Error { error } => digests.extend(error.detail),
         }
     }

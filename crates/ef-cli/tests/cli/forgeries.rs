@@ -116,7 +116,7 @@ pub(crate) const FORGERIES: &[(&str, &str, &str)] = &[
     (
         "a copy of a record under another name",
         "INSERT INTO traces SELECT run, 7, repeat, revision, 'gg', evaluator, status, attempts, started_at_us, duration_us,
-         input, reference_output, item_metadata, output, output_metadata, error, fault, judgments, leaf
+         input, reference_output, item_metadata, output, output_metadata, error, fault, usage, judgments, leaf
          FROM traces WHERE row = 6",
         "records FAILED: item gg (row 7): it does not have the digest",
     ),

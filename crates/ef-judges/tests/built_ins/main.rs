@@ -59,7 +59,7 @@ impl Bench {
             reference_output: reference,
             metadata: None,
         };
-        let output = EvaluatorOutput { output, metadata: None };
+        let output = EvaluatorOutput::new(output);
         let context = CallContext::new(Instant::now() + Duration::from_secs(60), 1, 0, 42);
         let verdict = run(self.0.judge(&item, &output, &context))?;
         assert_eq!(verdict.rationale, None, "a rule's verdict says nothing that is not in its score");

@@ -33,7 +33,7 @@ impl Slot {
         let judgment = record.judgments.iter().find(|judgment| judgment.judge.name == source.judge);
         let score = match judgment.map(|judgment| &judgment.result) {
             Some(JudgmentResult::Scored { score, .. }) => score,
-            Some(JudgmentResult::Unscored { .. }) | None => return Self::Unscored,
+            Some(JudgmentResult::Unscored { .. } | JudgmentResult::Pending) | None => return Self::Unscored,
             Some(JudgmentResult::Error { .. }) => return Self::Error,
         };
         let scalar = match (score, &source.key) {

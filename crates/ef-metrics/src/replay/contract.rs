@@ -63,12 +63,12 @@ pub(super) fn rate(of: u64, part: u64) -> Option<f64> {
     (of > 0).then(|| part as f64 / of as f64)
 }
 
-/// Whether two judgments agree in what the class promises; `None` where one of them is an error. Times, attempts and
+/// Whether two judgments agree in what the class promises; `None` where one of them is an error or still to come. Times, attempts and
 /// costs are no part of it.
 pub(super) fn agree(determinism: Determinism, one: &JudgmentResult, other: &JudgmentResult) -> Option<bool> {
-    use JudgmentResult::{Error, Scored, Unscored};
+    use JudgmentResult::{Error, Pending, Scored, Unscored};
     let (same_score, rationales) = match (one, other) {
-        (Error { .. }, _) | (_, Error { .. }) => return None,
+        (Error { .. } | Pending, _) | (_, Error { .. } | Pending) => return None,
         (Scored { score: a, rationale: ra, .. }, Scored { score: b, rationale: rb, .. }) => (a == b, (ra, rb)),
         (Unscored { rationale: ra, .. }, Unscored { rationale: rb, .. }) => (true, (ra, rb)),
         (Scored { rationale: ra, .. }, Unscored { rationale: rb, .. })

@@ -204,7 +204,8 @@ impl Judge {
     /// Compares two judgments of the same output; whether that is drift.
     fn observe(&mut self, source: &Judgment, replay: &Judgment) -> bool {
         let Some(agree) = contract::agree(self.determinism, &source.result, &replay.result) else {
-            let is_error = |judgment: &Judgment| matches!(judgment.result, JudgmentResult::Error { .. });
+            let is_error =
+                |judgment: &Judgment| matches!(judgment.result, JudgmentResult::Pending | JudgmentResult::Error { .. });
             let errors = &mut self.not_compared;
             match (is_error(source), is_error(replay)) {
                 (true, true) => errors.error_in_both += 1,
@@ -253,14 +254,14 @@ fn judgment<'r>(record: &'r TaskRecord, judge: &str) -> Option<&'r Judgment> {
 fn said(result: &JudgmentResult) -> Said {
     match result {
         JudgmentResult::Scored { score, .. } => Said::Scored { score: score.clone() },
-        // Of errors nothing is compared.
-        JudgmentResult::Unscored { .. } | JudgmentResult::Error { .. } => Said::Unscored,
+        // Of errors and of what is still to come nothing is compared.
+        JudgmentResult::Unscored { .. } | JudgmentResult::Pending | JudgmentResult::Error { .. } => Said::Unscored,
     }
 }
 
 fn rationale(result: &JudgmentResult) -> Option<Digest> {
     match result {
         JudgmentResult::Scored { rationale, .. } | JudgmentResult::Unscored { rationale, .. } => *rationale,
-        JudgmentResult::Error { .. } => None,
+        JudgmentResult::Pending | JudgmentResult::Error { .. } => None,
     }
 }

@@ -73,8 +73,10 @@ impl JudgeTrial {
 
     /// Adds all judgments of one output. Returns whether they vary; `None` where fewer than two of them are no errors.
     pub fn observe(&mut self, judgments: &[JudgmentResult]) -> Option<bool> {
-        let made: Vec<_> =
-            judgments.iter().filter(|judgment| !matches!(judgment, JudgmentResult::Error { .. })).collect();
+        let made: Vec<_> = judgments
+            .iter()
+            .filter(|judgment| !matches!(judgment, JudgmentResult::Pending | JudgmentResult::Error { .. }))
+            .collect();
         self.calls += judgments.len() as u64;
         self.errors += (judgments.len() - made.len()) as u64;
         let (first, others) = made.split_first()?;
@@ -137,7 +139,7 @@ mod tests {
 
     fn scored(number: f64, why: &str) -> JudgmentResult {
         let rationale = Some(Payload::from_text(why).digest());
-        JudgmentResult::Scored { score: Score::number(number).expect("finite"), rationale, cost_usd: None }
+        JudgmentResult::Scored { score: Score::number(number).expect("finite"), rationale }
     }
 
     fn error() -> JudgmentResult {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ef_metrics::MetricSet;
 use ef_model::{
-    CallError, ComponentId, Determinism, Digest, ErrorRecord, Identity, ItemId, JudgeIdentity, Judgment,
+    CallError, ComponentId, Determinism, Digest, ErrorRecord, Identity, ItemId, JudgeIdentity, Judgment, Usage,
     JudgmentResult, Metric, Payload, RowFault, RowFaultKind, Score, TaskRecord, Trace, TraceOutcome,
 };
 use ef_spec::{Aggregator, JudgeSpec, MetricSpec, Scoring};
@@ -95,8 +95,8 @@ pub(crate) fn record(row: u64, task: &Task) -> TaskRecord {
     };
     let judgments = ('a'..).zip(calls).filter_map(|(name, call)| {
         let result = match call {
-            Call::Score(score) => JudgmentResult::Scored { score: score.clone(), rationale: None, cost_usd: None },
-            Call::Unscored => JudgmentResult::Unscored { rationale: None, cost_usd: None },
+            Call::Score(score) => JudgmentResult::Scored { score: score.clone(), rationale: None },
+            Call::Unscored => JudgmentResult::Unscored { rationale: None },
             Call::Error => JudgmentResult::Error { error: error() },
             Call::Missing => return None,
         };
@@ -106,7 +106,7 @@ pub(crate) fn record(row: u64, task: &Task) -> TaskRecord {
             determinism: Determinism::Deterministic,
             config_digest: Digest::of(b"{}"),
         });
-        Some(Judgment { judge, attempts: 1, started_at_us: 0, duration_us: 1, reused_from: None, result })
+        Some(Judgment { judge, attempts: 1, started_at_us: 0, duration_us: 1, reused_from: None, usage: Usage::UNKNOWN, result })
     });
     TaskRecord {
         item_id: ItemId::new(format!("test:{row}")).expect("a valid id"),
@@ -122,6 +122,7 @@ pub(crate) fn record(row: u64, task: &Task) -> TaskRecord {
             input: None,
             reference_output: None,
             item_metadata: None,
+            usage: Usage::UNKNOWN,
             outcome,
         },
     }

@@ -83,7 +83,7 @@ impl Evaluator for Made {
         item: &'a EvalItem,
         _: &'a CallContext,
     ) -> BoxFuture<'a, Result<EvaluatorOutput, CallError>> {
-        Box::pin(async move { Ok(EvaluatorOutput { output: item.input.clone(), metadata: None }) })
+        Box::pin(async move { Ok(EvaluatorOutput::new(item.input.clone())) })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ef_model::{
     ComponentId, Counts, DatasetRef, Determinism, Digest, ErrorKind, ErrorRecord, Finite, Identity, IntervalMethod,
     ItemId, JudgeIdentity, Judgment, JudgmentResult, Metric, RowFault, RowFaultKind, RunHead, RunId, RunResult,
-    RunStatus, Scalar, Score, StoredRecord, TaskRecord, Trace, TraceOutcome,
+    RunStatus, RunUsage, Scalar, Score, StoredRecord, TaskRecord, Trace, TraceOutcome, Usage,
 };
 
 /// 2026-11-22 13:05:09 UTC.
@@ -77,6 +77,7 @@ pub(crate) fn completed() -> RunResult {
         finished_at_us: BEGAN + 103_400,
         dataset_digest: Some(Digest::of(b"dataset")),
         counts: Counts { ok: 1_319, scored: 1_319, ..Counts::default() },
+        usage: RunUsage::default(),
         metrics: vec![metric("accuracy", 0.562_547_4)],
         records_root: Some(Digest::of(b"records")),
         root_digest: Some(Digest::of(b"root")),
@@ -144,6 +145,7 @@ pub(crate) fn stored(item_id: &str, row: u64, outcome: TraceOutcome, judgments: 
             input: (!skipped).then(|| Digest::of(b"\"a question\"")),
             reference_output: None,
             item_metadata: None,
+            usage: Usage::UNKNOWN,
             outcome,
         },
         judgments,
@@ -158,6 +160,7 @@ pub(crate) fn judgment(judge_name: &str, result: JudgmentResult) -> Judgment {
         started_at_us: BEGAN + 2_000,
         duration_us: 87,
         reused_from: None,
+        usage: Usage::UNKNOWN,
         result,
     }
 }
@@ -176,7 +179,7 @@ pub(crate) fn failure(code: &str) -> ErrorRecord {
 }
 
 pub(crate) fn scored(score: impl Into<Score>) -> JudgmentResult {
-    JudgmentResult::Scored { score: score.into(), rationale: None, cost_usd: None }
+    JudgmentResult::Scored { score: score.into(), rationale: None }
 }
 
 pub(crate) fn object(values: &[(&str, Scalar)]) -> Score {
@@ -190,7 +193,7 @@ pub(crate) fn number(value: f64) -> Scalar {
 /// One record of every kind.
 pub(crate) fn records() -> Vec<StoredRecord> {
     let style = || object(&[("brevity", number(0.25)), ("tone", Scalar::Label("kind".to_owned()))]);
-    let unscored = JudgmentResult::Unscored { rationale: None, cost_usd: None };
+    let unscored = JudgmentResult::Unscored { rationale: None };
     let broken = JudgmentResult::Error { error: failure("bad_json") };
     let mut again = stored("dev:3", 3, ok(), vec![judgment("numeric_match", scored(true))]);
     (again.record.repeat, again.record.revision) = (1, 2);

@@ -156,7 +156,7 @@ impl Reader<'_> {
             (_, Some(input)) => DatasetRow::Item(EvalItem { item_id, row, input, reference_output, metadata }),
             (_, None) => return Err(Broken::Damaged(format!("item {item_id} (row {row}): it names no input"))),
         };
-        let output = output.map(|output| EvaluatorOutput { output, metadata: output_metadata });
+        let output = output.map(|output| EvaluatorOutput { metadata: output_metadata, ..EvaluatorOutput::new(output) });
         let recorded = self.outputs.then_some(Recorded { trace, output, judgments });
         Ok(Replayed { row, repeat, recorded })
     }

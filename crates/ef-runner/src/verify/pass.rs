@@ -326,9 +326,8 @@ fn payloads_of(record: &TaskRecord) -> impl Iterator<Item = (&'static str, Diges
         TraceOutcome::Skipped { .. } => (None, None, None),
     };
     let of_judgments = record.judgments.iter().map(|judgment| match &judgment.result {
-        JudgmentResult::Scored { rationale, .. } | JudgmentResult::Unscored { rationale, .. } => {
-            ("rationale", *rationale)
-        }
+        JudgmentResult::Scored { rationale, .. } | JudgmentResult::Unscored { rationale } => ("rationale", *rationale),
+        JudgmentResult::Pending => ("rationale", None),
         JudgmentResult::Error { error } => ("judge's error detail", error.detail),
     });
     [

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ef_model::{
     BoxFuture, CallContext, CallError, DatasetRow, Determinism, Digest, EvalItem, EvaluatorOutput, Identity, Judge,
     JudgeIdentity, JudgmentResult, Payload, RunHead, RunId, RunPurpose, RunResult, RunSource, StoredRecord, TraceStore,
-    Verdict, VerificationOutcome,
+    Usage, Verdict, VerificationOutcome,
 };
 use ef_runner::{Plan, RunJudge, Runner, verify};
 use ef_testkit::{ListSource, MemoryStore, ScriptedEvaluator, item, judge_identity};
@@ -68,11 +68,12 @@ impl Judge for Costly {
         Box::pin(async move {
             match item.row {
                 2 => Err(CallError::permanent("planted", "told to fail")),
-                3 => Ok(Verdict { score: None, rationale: None, cost_usd: Some(0.25) }),
+                3 => Ok(Verdict { usage: Usage::cost(0.25), ..Verdict::unscored() }),
                 row => Ok(Verdict {
                     score: ef_model::Score::number(row as f64),
                     rationale: Some(Payload::from_text(&format!("why {row}"))),
-                    cost_usd: Some(0.25),
+                    usage: Usage::cost(0.25),
+                    is_pending: false,
                 }),
             }
         })
@@ -98,7 +99,7 @@ impl Case {
             seed: 1,
             repeats: 1,
             items: |item| item,
-            output: |item| EvaluatorOutput { output: item.input, metadata: None },
+            output: |item| EvaluatorOutput::new(item.input),
         }
     }
 
@@ -172,7 +173,7 @@ async fn what_was_judged_is_not_judged_again_and_the_record_says_whose_judgment_
             }
             if made.result.status() != "error" {
                 let whose = reused.reused_from.as_ref().map(RunId::as_str);
-                assert_eq!((reused.attempts, whose, reused.result.cost_usd()), (0, Some("first"), Some(0.0)));
+                assert_eq!((reused.attempts, whose, reused.usage.cost_usd), (0, Some("first"), Some(0.0)));
             }
         }
         let id = RunId::new(id).expect("an id");
@@ -201,10 +202,12 @@ async fn a_judgment_is_made_again_when_anything_that_it_depends_on_differs() {
         ("input", other(|case| case.items = |item| EvalItem { input: Payload::from_text("other"), ..item })),
         ("reference", other(|case| case.items = |item| EvalItem { reference_output: text("new"), ..item })),
         ("metadata", other(|case| case.items = |item| EvalItem { metadata: text("new"), ..item })),
-        ("output", other(|case| case.output = |_| EvaluatorOutput { output: Payload::from_text("x"), metadata: None })),
+        ("output", other(|case| case.output = |_| EvaluatorOutput::new(Payload::from_text("x")))),
         (
             "output metadata",
-            other(|case| case.output = |item| EvaluatorOutput { output: item.input, metadata: text("m") }),
+            other(|case| {
+                case.output = |item| EvaluatorOutput { metadata: text("m"), ..EvaluatorOutput::new(item.input) }
+            }),
         ),
     ];
     assert_eq!(known, Case::new().judge.identity);
@@ -341,7 +344,7 @@ impl TraceStore for Forging {
             let mut found = self.0.judgments(keys).await?;
             for found in found.iter_mut().flatten() {
                 let judgment = &mut found.stored.record.judgments[found.judgment];
-                judgment.result = JudgmentResult::Scored { score: true.into(), rationale: None, cost_usd: None };
+                judgment.result = JudgmentResult::Scored { score: true.into(), rationale: None };
             }
             Ok(found)
         })

@@ -82,7 +82,7 @@ async fn a_spent_budget_stops_the_run() {
         runtime: serde_json::json!({"max_cost_usd": 1.0, "max_concurrent": 1}),
         judge: ScriptedJudge::new(|_, _, _| async {
             tokio::time::sleep(Duration::from_millis(2)).await;
-            Ok(Verdict { cost_usd: Some(0.25), ..Verdict::scored(true) })
+            Ok(Verdict { usage: ef_model::Usage::cost(0.25), ..Verdict::scored(true) })
         }),
         ..Setup::new(&store)
     };

@@ -73,7 +73,7 @@ pub(crate) async fn rows(store: &MemoryStore) -> Vec<u64> {
 }
 
 pub(crate) fn echo(item: ef_model::EvalItem) -> EvaluatorOutput {
-    EvaluatorOutput { output: item.input, metadata: None }
+    EvaluatorOutput::new(item.input)
 }
 
 /// A row that cannot be evaluated.

@@ -34,7 +34,7 @@ fn judge(says: impl Fn(u64, u64) -> (f64, u64) + Send + Sync + 'static) -> Arc<d
         let verdict = Verdict {
             score: Score::number(score),
             rationale: Some(Payload::from_text(&format!("reason {why}"))),
-            cost_usd: None,
+            ..Verdict::unscored()
         };
         async move { Ok(verdict) }
     })
@@ -49,7 +49,9 @@ fn evaluator() -> Arc<dyn Evaluator> {
     ScriptedEvaluator::new(|item, _| async move {
         match item.row {
             3 => Err(CallError::permanent("planted", "told to fail").with_detail(Payload::from_text("a body"))),
-            _ => Ok(EvaluatorOutput { output: item.input, metadata: Some(Payload::from_text("usage")) }),
+            _ => {
+                Ok(EvaluatorOutput { metadata: Some(Payload::from_text("usage")), ..EvaluatorOutput::new(item.input) })
+            }
         }
     })
 }
@@ -208,7 +210,7 @@ async fn a_judge_that_fails_on_a_side_is_counted_apart_and_not_compared() {
         ScriptedJudge::new(move |item, _, _| async move {
             match (rows.contains(&item.row), item.row) {
                 (true, _) => Err(CallError::permanent("planted", "told to fail")),
-                (_, 6) => Ok(Verdict { score: None, rationale: None, cost_usd: None }),
+                (_, 6) => Ok(Verdict::unscored()),
                 _ => Ok(Verdict::scored(true)),
             }
         })
@@ -235,7 +237,7 @@ async fn everything_again_evaluates_again_and_compares_judgments_of_the_same_out
     // Row 1 has another output now, and row 3 has one.
     plan.evaluator = ScriptedEvaluator::new(|item, _| async move {
         let output = if item.row == 1 { Payload::from_text("another") } else { item.input };
-        Ok(EvaluatorOutput { output, metadata: Some(Payload::from_text("usage")) })
+        Ok(EvaluatorOutput { metadata: Some(Payload::from_text("usage")), ..EvaluatorOutput::new(output) })
     });
     run(source, 10).await;
     let result = replay(plan).await.expect("a result");

@@ -22,7 +22,7 @@ fn noting(calls: &Arc<Mutex<Vec<u64>>>, fails: impl Fn(u64) -> bool + Send + Syn
         calls.lock().unwrap_or_else(PoisonError::into_inner).push(item.row);
         let result = match fails(item.row) {
             true => Err(CallError::permanent("planted", "told to fail")),
-            false => Ok(EvaluatorOutput { output: item.input, metadata: None }),
+            false => Ok(EvaluatorOutput::new(item.input)),
         };
         async move { result }
     })
@@ -186,7 +186,7 @@ async fn new_items_start_while_old_ones_are_checked_and_are_written_only_afterwa
     let (started, mut first_start) = tokio::sync::mpsc::unbounded_channel();
     let evaluator = ScriptedEvaluator::new(move |item, _| {
         let _ = started.send(item.row);
-        async move { Ok(EvaluatorOutput { output: item.input, metadata: None }) }
+        async move { Ok(EvaluatorOutput::new(item.input)) }
     });
     let (runner, _) = Runner::new(Setup { evaluator, ..Setup::new(&again) }.plan());
     let (allow, allowed) = std::sync::mpsc::channel();

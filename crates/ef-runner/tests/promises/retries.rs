@@ -122,7 +122,7 @@ async fn a_judges_failure_is_an_error_and_never_a_score() {
         judge: ScriptedJudge::new(|item, _, _| async move {
             match item.row {
                 1 => Err(transient()),
-                2 => Ok(Verdict { score: None, rationale: None, cost_usd: None }),
+                2 => Ok(Verdict::unscored()),
                 3 => Ok(Verdict::scored(false)),
                 _ => Ok(Verdict::scored(true)),
             }

@@ -16,7 +16,7 @@ fn trial(determinism: Determinism, judge: Arc<ScriptedJudge>) -> Trial {
     let evaluator = ScriptedEvaluator::new(|item, _| async move {
         match item.row {
             2 => Err(CallError::permanent("planted", "told to fail")),
-            _ => Ok(EvaluatorOutput { output: item.input, metadata: None }),
+            _ => Ok(EvaluatorOutput::new(item.input)),
         }
     });
     let identity = Arc::new(JudgeIdentity { determinism, ..(*judge_identity("judge")).clone() });
@@ -55,7 +55,7 @@ async fn a_judge_that_varies_though_it_declares_otherwise_is_found_out() {
         ScriptedJudge::new(move |item, _, _| {
             let call = calls.fetch_add(1, Ordering::Relaxed);
             let score = if item.row == 7 { (call % 2) as f64 } else { 1.0 };
-            async move { Ok(Verdict { score: Score::number(score), rationale: None, cost_usd: None }) }
+            async move { Ok(Verdict { score: Score::number(score), ..Verdict::unscored() }) }
         })
     };
     for (determinism, verdict) in [

@@ -48,7 +48,7 @@ async fn run(store: &MemoryStore, spec: EvalSpec, rows: impl IntoIterator<Item =
     let judge = ScriptedJudge::new(|item, _, _| async move {
         let score = Score::number((item.row % 3) as f64);
         let rationale = (item.row % 2 == 0).then(|| Payload::from_text(&format!("rationale {}", item.row)));
-        Ok(ef_model::Verdict { score, rationale, cost_usd: None })
+        Ok(ef_model::Verdict { score, rationale, ..ef_model::Verdict::unscored() })
     });
     let (runner, _) = Runner::new(plan(Setup { judge, ..Setup::new(store) }, spec));
     runner.run(Box::new(ListSource::new(rows))).await.expect("a result")
@@ -132,14 +132,14 @@ async fn each_part_of_a_record_belongs_to_its_digest() {
             "score",
             |record| {
                 let score = Score::number(0.5).expect("finite");
-                record.judgments[0].result = JudgmentResult::Scored { score, rationale: None, cost_usd: None };
+                record.judgments[0].result = JudgmentResult::Scored { score, rationale: None };
             },
             &[Records, Root, Metrics],
         ),
         (
             "judgment's status",
             |record| {
-                record.judgments[0].result = JudgmentResult::Unscored { rationale: None, cost_usd: None };
+                record.judgments[0].result = JudgmentResult::Unscored { rationale: None };
             },
             &[Records, Root, Counts, Metrics],
         ),

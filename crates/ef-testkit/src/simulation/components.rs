@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ef_model::{
     BoxFuture, CallContext, CallError, Determinism, ErrorKind, EvalItem, Evaluator, EvaluatorOutput, Identity, Judge,
-    JudgeIdentity, Payload, Scalar, Score, Verdict,
+    JudgeIdentity, Payload, Scalar, Score, Usage, Verdict,
 };
 
 use super::{Chance, World};
@@ -118,7 +118,8 @@ impl Evaluator for SimulatedEvaluator {
             self.script.attempt(self.script.of("", item, repeat), attempt).await?;
             self.world.step("evaluated", row, u64::from(repeat)).await;
             let said = serde_json::json!({"seed": context.seed, "attempt": attempt});
-            Ok(EvaluatorOutput { output: item.input.clone(), metadata: Some(Payload::from_value(&said)) })
+            let metadata = Some(Payload::from_value(&said));
+            Ok(EvaluatorOutput { metadata, ..EvaluatorOutput::new(item.input.clone()) })
         })
     }
 }
@@ -147,7 +148,8 @@ impl SimulatedJudge {
             _ => Score::number(number),
         };
         let rationale = chance.of("why").percent(50).then(|| Payload::from_text(&format!("because of {number}")));
-        Verdict { score, rationale, cost_usd: chance.of("cost").percent(50).then_some(number / 100.0) }
+        let usage = if chance.of("cost").percent(50) { Usage::cost(number / 100.0) } else { Usage::UNKNOWN };
+        Verdict { score, rationale, usage, is_pending: false }
     }
 }
 
