@@ -1,0 +1,16 @@
+//! Calling chat models: OpenAI-compatible chat completions and Anthropic messages.
+
+mod answer;
+mod anthropic;
+mod config;
+mod model;
+mod openai;
+mod price;
+mod request;
+mod setup;
+
+pub use answer::ChatReply;
+pub use config::{Api, ModelConfig};
+pub use model::ChatModel;
+pub use price::Price;
+pub use request::{AnswerSchema, ChatRequest};
