@@ -5,6 +5,12 @@
 mod components;
 pub mod conformance;
 mod memory;
+#[cfg(feature = "model-server")]
+pub mod model_server;
+#[cfg(feature = "postgres-server")]
+pub mod postgres_server;
+#[cfg(feature = "s3-server")]
+pub mod s3_server;
 mod samples;
 pub mod simulation;
 mod source;
