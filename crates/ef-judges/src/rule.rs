@@ -8,7 +8,6 @@ use ef_model::{
     Identity, Judge, JudgeFactory, Payload, Score, Verdict,
 };
 use schemars::JsonSchema;
-use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -48,6 +47,15 @@ pub(crate) fn problem(pointer: impl Into<String>, message: impl Into<String>, hi
     ConfigProblem { pointer: pointer.into(), at_key: false, message: message.into(), hint: hint.map(str::to_owned) }
 }
 
+/// A config as the judge's own type.
+pub(crate) fn read_config<C: DeserializeOwned>(config: &Value) -> Result<C, CreateError> {
+    // A derived reader takes a list for a struct as well.
+    if !config.is_object() {
+        return Err(CreateError::Config(vec![problem("", "expected a map", None)]));
+    }
+    C::deserialize(config).map_err(|error| CreateError::Config(vec![problem("", error.to_string(), None)]))
+}
+
 struct RuleFactory<R> {
     identity: Identity,
     rule: PhantomData<fn() -> R>,
@@ -72,13 +80,7 @@ impl<R: Rule> JudgeFactory for RuleFactory<R> {
         _: &'a Environment,
     ) -> BoxFuture<'a, Result<Arc<dyn Judge>, CreateError>> {
         Box::pin(async move {
-            // A derived reader takes a list for a struct as well.
-            if !config.is_object() {
-                return Err(CreateError::Config(vec![problem("", "expected a map", None)]));
-            }
-            let config = R::Config::deserialize(config)
-                .map_err(|error| CreateError::Config(vec![problem("", error.to_string(), None)]))?;
-            let rule = R::new(config).map_err(CreateError::Config)?;
+            let rule = R::new(read_config(config)?).map_err(CreateError::Config)?;
             Ok(Arc::new(RuleJudge { identity: self.identity.clone(), rule }) as Arc<dyn Judge>)
         })
     }
