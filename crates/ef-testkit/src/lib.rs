@@ -11,12 +11,14 @@ pub mod model_server;
 pub mod postgres_server;
 #[cfg(feature = "s3-server")]
 pub mod s3_server;
+mod python;
 mod samples;
 pub mod simulation;
 mod source;
 
 pub use components::{ScriptedEvaluator, ScriptedJudge};
 pub use memory::MemoryStore;
+pub use python::python_with;
 pub use samples::{commit, evaluator_identity, head, item, judge_identity, record, result};
 pub use source::ListSource;
 

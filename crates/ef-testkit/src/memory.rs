@@ -227,4 +227,9 @@ impl TraceStore for MemoryStore {
         let found = keys.iter().map(|key| state.judgments.get(key).cloned()).collect();
         Box::pin(std::future::ready(Ok(found)))
     }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.lock().writers.retain(|_, writer| !std::ptr::eq(writer.as_ptr(), Arc::as_ptr(&self.writer)));
+        Box::pin(std::future::ready(()))
+    }
 }

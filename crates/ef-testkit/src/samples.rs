@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ef_model::{
-    Counts, DatasetRef, Determinism, Digest, EvalItem, Identity, ItemId, JudgeIdentity, Judgment, JudgmentResult,
-    Payload, RunHead, RunId, RunResult, RunStatus, RunUsage, TaskCommit, TaskRecord, Trace, TraceOutcome, Usage,
+    Counts, DatasetRef, Determinism, Digest, ErrorKind, ErrorRecord, EvalItem, Identity, ItemId, JudgeIdentity,
+    Judgment, JudgmentResult, Payload, RowFault, RowFaultKind, RunHead, RunId, RunResult, RunStatus, RunUsage, Score,
+    TaskCommit, TaskRecord, Trace, TraceOutcome, Usage,
 };
 
 /// The identity of a fake evaluator.
@@ -118,4 +119,57 @@ pub fn record(row: u64) -> TaskRecord {
 #[must_use]
 pub fn commit(row: u64) -> TaskCommit {
     TaskCommit::new(record(row), vec![item(row).input])
+}
+
+/// One record of each kind of outcome.
+pub(crate) fn outcomes() -> Vec<TaskRecord> {
+    let error = |kind| ErrorRecord {
+        kind,
+        code: "http_503".to_owned(),
+        message: "the endpoint is \"overloaded\" — é\u{1f600}".to_owned(),
+        detail: Some(Payload::from_text("a body").digest()),
+    };
+    let fault = RowFault {
+        kind: RowFaultKind::Oversized,
+        message: "data.jsonl, row 4".to_owned(),
+        bytes: 9_007_199_254_740_991,
+        sha256: Digest::of(b"row"),
+    };
+    let mut records: Vec<_> = (1..=9).map(record).collect();
+    let [timeout, failed, skipped, judged @ ..] = records.as_mut_slice() else { unreachable!("there are nine") };
+    timeout.trace.outcome = TraceOutcome::Timeout { error: error(ErrorKind::Timeout) };
+    failed.trace.outcome = TraceOutcome::Error { error: error(ErrorKind::InvalidOutput) };
+    skipped.trace.outcome = TraceOutcome::Skipped { fault };
+    skipped.trace.input = None;
+    for record in [timeout, failed, skipped] {
+        record.judgments.clear();
+    }
+    let results = [
+        JudgmentResult::Error { error: error(ErrorKind::Permanent) },
+        JudgmentResult::Pending,
+        JudgmentResult::Unscored { rationale: Some(Payload::from_text("why").digest()) },
+        JudgmentResult::Scored { score: true.into(), rationale: None },
+        JudgmentResult::Scored {
+            score: serde_json::from_str::<Score>(r#"{"score":0.1,"tone":"kind é","safe":false}"#).expect("a score"),
+            rationale: Some(Payload::from_text("why").digest()),
+        },
+        JudgmentResult::Scored { score: Score::number(f64::MIN_POSITIVE).expect("finite"), rationale: None },
+    ];
+    let usages = [
+        Usage::cost(0.1 + 0.7),
+        Usage { cost_usd: Some(1e-9), input_tokens: Some(9_007_199_254_740_991), output_tokens: Some(0) },
+        Usage { output_tokens: Some(7), ..Usage::UNKNOWN },
+        Usage::cost(0.0),
+        Usage::UNKNOWN,
+        Usage { input_tokens: Some(1), ..Usage::UNKNOWN },
+    ];
+    for ((record, result), usage) in judged.iter_mut().zip(results).zip(usages) {
+        record.trace.usage = usage;
+        let mut second = record.judgments[0].clone();
+        second.judge = judge_identity("second");
+        second.result = result;
+        second.usage = usage;
+        record.judgments.push(second);
+    }
+    records
 }

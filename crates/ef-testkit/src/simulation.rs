@@ -8,10 +8,12 @@
 
 mod chance;
 mod components;
+mod people;
 mod store;
 mod world;
 
 pub use chance::Chance;
 pub use components::{Script, SimulatedEvaluator, SimulatedJudge};
+pub use people::People;
 pub use store::{StoreFaults, UnreliableStore};
 pub use world::{Call, Limits, Step, World, WorldPlan};

@@ -1,7 +1,7 @@
 //! The fake keeps the contract that it stands in for.
 
-use ef_testkit::MemoryStore;
+use ef_testkit::conformance::MemoryBackend;
 
 ef_testkit::trace_store_conformance! {
-    async { (MemoryStore::new(), ()) }
+    async { MemoryBackend::default() }
 }

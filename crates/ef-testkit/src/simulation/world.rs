@@ -35,6 +35,8 @@ pub struct Limits {
     pub waiting: u64,
     /// Tasks, as row and repeat, that must not be evaluated: they are done.
     pub done: BTreeSet<(u64, u32)>,
+    /// What calls may cost in US dollars, at most, each in flight counted at its worst.
+    pub cost_usd: Option<f64>,
 }
 
 /// Something that can be seen from outside the run.
@@ -73,7 +75,20 @@ struct State {
     active_of: BTreeMap<String, usize>,
     begun: BTreeSet<(u64, u32)>,
     durable: u64,
+    money: Money,
+    given_up: usize,
     violations: Vec<String>,
+}
+
+/// What calls have cost, in US dollars.
+#[derive(Debug, Clone, Copy, Default)]
+struct Money {
+    /// What those that have ended cost, or may have cost.
+    spent: f64,
+    /// What those in flight can cost.
+    at_most: f64,
+    /// What those that have ended said that they cost.
+    reported: f64,
 }
 
 impl State {
@@ -175,8 +190,19 @@ impl World {
         self.state().durable += tasks;
     }
 
-    /// A call to a component begins; it ends when what is returned is dropped. `None`: there is no quota left.
-    pub fn call(self: &Arc<Self>, component: &str, row: u64, repeat: u32) -> Option<Call> {
+    /// What all calls said that they cost, in US dollars.
+    pub fn reported_usd(&self) -> f64 {
+        self.state().money.reported
+    }
+
+    /// How many calls were given up that would have answered.
+    pub fn given_up(&self) -> usize {
+        self.state().given_up
+    }
+
+    /// A call to a component begins, which can cost so many US dollars; it ends when what is returned is dropped. `None`:
+    /// there is no quota left.
+    pub fn call(self: &Arc<Self>, component: &str, row: u64, repeat: u32, most_usd: f64) -> Option<Call> {
         let limits = &self.plan.limits;
         let mut state = self.state();
         state.calls += 1;
@@ -203,9 +229,17 @@ impl World {
                 found.push(format!("{waiting} tasks were begun and are not durable, and {} may be", limits.waiting));
             }
         }
+        let most_usd = if is_quota_left { most_usd } else { 0.0 };
+        state.money.at_most += most_usd;
+        let could_cost = state.money.spent + state.money.at_most;
+        if let Some(cap) = limits.cost_usd.filter(|cap| could_cost > cap + 1e-9) {
+            found.push(format!("calls could cost ${could_cost}, and ${cap} may be spent"));
+        }
         found.into_iter().for_each(|what| state.broken(what));
         drop(state);
-        let call = Call { world: Arc::clone(self), component: component.to_owned(), task: (row, repeat) };
+        let (component, task) = (component.to_owned(), (row, repeat));
+        let ends = if is_quota_left { CallEnd::GivenUp } else { CallEnd::Answered { reported_usd: Some(0.0) } };
+        let call = Call { world: Arc::clone(self), component, task, most_usd, ends };
         is_quota_left.then_some(call)
     }
 
@@ -219,11 +253,44 @@ pub struct Call {
     world: Arc<World>,
     component: String,
     task: (u64, u32),
+    most_usd: f64,
+    ends: CallEnd,
+}
+
+/// How a call ends.
+#[derive(Debug, Clone, Copy)]
+enum CallEnd {
+    /// Nobody waits for its answer any more.
+    GivenUp,
+    /// It has no answer: it hangs, or panics.
+    Silent,
+    /// With an answer or a failure, and perhaps with what it cost.
+    Answered { reported_usd: Option<f64> },
+}
+
+impl Call {
+    /// It will give no answer.
+    pub fn falls_silent(&mut self) {
+        self.ends = CallEnd::Silent;
+    }
+
+    /// It answers now, and says what it cost or does not.
+    pub fn answers(&mut self, reported_usd: Option<f64>) {
+        self.ends = CallEnd::Answered { reported_usd };
+    }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
         let mut state = self.world.state();
+        let reported = match self.ends {
+            CallEnd::Answered { reported_usd } => reported_usd,
+            CallEnd::Silent | CallEnd::GivenUp => None,
+        };
+        state.given_up += usize::from(matches!(self.ends, CallEnd::GivenUp));
+        state.money.at_most -= self.most_usd;
+        state.money.spent += reported.unwrap_or(self.most_usd);
+        state.money.reported += reported.unwrap_or(0.0);
         if let Some(calls) = state.active.get_mut(&self.task) {
             *calls -= 1;
             if *calls == 0 {
