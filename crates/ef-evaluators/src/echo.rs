@@ -1,20 +1,17 @@
 //! `eval_fabric.examples.echo`: the output is the input.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use ef_model::{
-    BoxFuture, CallContext, CallError, CreateError, Environment, EvalItem, Evaluator, EvaluatorFactory,
-    EvaluatorOutput, Identity,
-};
+use ef_model::{CallContext, CallError, ConfigProblem, Environment, EvalItem, EvaluatorOutput};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+
+use crate::factory::{BuiltIn, problem};
 
 /// How the echo behaves.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Config {
+pub(crate) struct Config {
     /// Milliseconds that it takes for each item.
     #[serde(default)]
     #[schemars(range(min = 0, max = LONGEST_DELAY_MS))]
@@ -23,67 +20,29 @@ struct Config {
 
 const LONGEST_DELAY_MS: u64 = 60_000;
 
-pub(crate) struct EchoFactory {
-    identity: Identity,
-}
-
-impl EchoFactory {
-    pub(crate) fn new() -> Self {
-        Self { identity: crate::identity("eval_fabric.examples.echo", "1.1.0") }
-    }
-}
-
-impl EvaluatorFactory for EchoFactory {
-    fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    fn summary(&self) -> &str {
-        "Gives back each item's input, byte for byte."
-    }
-
-    fn config_schema(&self) -> Value {
-        schemars::schema_for!(Config).to_value()
-    }
-
-    fn create<'a>(
-        &'a self,
-        config: &'a Value,
-        _: &'a Environment,
-    ) -> BoxFuture<'a, Result<Arc<dyn Evaluator>, CreateError>> {
-        Box::pin(async move {
-            let Config { delay_ms } = crate::parse(config)?;
-            if delay_ms > LONGEST_DELAY_MS {
-                let message = format!("expected at most {LONGEST_DELAY_MS}");
-                return Err(CreateError::Config(vec![crate::problem("/delay_ms", message, None)]));
-            }
-            let delay = Duration::from_millis(delay_ms);
-            Ok(Arc::new(Echo { identity: self.identity.clone(), delay }) as Arc<dyn Evaluator>)
-        })
-    }
-}
-
-struct Echo {
-    identity: Identity,
+pub(crate) struct Echo {
     delay: Duration,
 }
 
-impl Evaluator for Echo {
-    fn identity(&self) -> &Identity {
-        &self.identity
+impl BuiltIn for Echo {
+    const ID: &'static str = "eval_fabric.examples.echo";
+    const VERSION: &'static str = "1.1.0";
+    const SUMMARY: &'static str = "Gives back each item's input, byte for byte.";
+    type Config = Config;
+    type Shared = ();
+
+    fn new(Config { delay_ms }: Config, _: &(), _: &Environment) -> Result<Self, Vec<ConfigProblem>> {
+        if delay_ms > LONGEST_DELAY_MS {
+            return Err(vec![problem("/delay_ms", format!("expected at most {LONGEST_DELAY_MS}"), None)]);
+        }
+        Ok(Self { delay: Duration::from_millis(delay_ms) })
     }
 
-    fn evaluate<'a>(
-        &'a self,
-        item: &'a EvalItem,
-        _: &'a CallContext,
-    ) -> BoxFuture<'a, Result<EvaluatorOutput, CallError>> {
-        Box::pin(async move {
-            if !self.delay.is_zero() {
-                tokio::time::sleep(self.delay).await;
-            }
-            // A payload's clone keeps its digest: nothing is hashed again.
-            Ok(EvaluatorOutput::new(item.input.clone()))
-        })
+    async fn evaluate(&self, item: &EvalItem, _: &CallContext) -> Result<EvaluatorOutput, CallError> {
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
+        // A payload's clone keeps its digest: nothing is hashed again.
+        Ok(EvaluatorOutput::new(item.input.clone()))
     }
 }

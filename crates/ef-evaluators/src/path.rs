@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use ef_model::{EvalItem, Payload};
+use ef_model::{CallError, ConfigProblem, EvalItem, Payload};
 
 /// A field of an item, and the way into its JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,21 @@ impl FieldPath {
             _ => return None,
         };
         Some(Self { text: text.to_owned(), field, inside })
+    }
+
+    /// Reads a path that stands in a config, at this pointer.
+    pub(crate) fn of_config(pointer: &str, text: &str) -> Result<Self, ConfigProblem> {
+        Self::parse(text).ok_or_else(|| {
+            let hint = "such as `metadata.answer` or `metadata.answers.0.text`";
+            let message = "not a path that begins with `metadata`, `input` or `reference_output`";
+            crate::factory::problem(pointer, message, Some(hint))
+        })
+    }
+
+    /// The JSON at the path, byte for byte. That there is nothing, or `null`, is an error that names the path.
+    pub(crate) fn look_up(&self, item: &EvalItem) -> Result<Payload, CallError> {
+        self.find(item)
+            .ok_or_else(|| CallError::permanent("field_missing", format!("the item has nothing at `{}`", self.text)))
     }
 
     /// The JSON at the path, byte for byte; `None` where there is nothing or `null`.

@@ -1,21 +1,16 @@
 //! `eval_fabric.recorded`: outputs that the dataset already holds.
 
-use std::sync::Arc;
-
-use ef_model::{
-    BoxFuture, CallContext, CallError, CreateError, Environment, EvalItem, Evaluator, EvaluatorFactory,
-    EvaluatorOutput, Identity,
-};
+use ef_model::{CallContext, CallError, ConfigProblem, Environment, EvalItem, EvaluatorOutput};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
+use crate::factory::BuiltIn;
 use crate::path::FieldPath;
 
 /// Where a dataset holds the outputs.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Config {
+pub(crate) struct Config {
     /// Where the output is: `metadata`, `input` or `reference_output`, and after a dot the way inside, such as
     /// `metadata.answers.0.text`. Whole numbers count list entries from 0. A key that holds dots itself is found too:
     /// of several keys that fit, the longest is taken.
@@ -27,71 +22,30 @@ struct Config {
     metadata_field: Option<String>,
 }
 
-pub(crate) struct RecordedFactory {
-    identity: Identity,
-}
-
-impl RecordedFactory {
-    pub(crate) fn new() -> Self {
-        Self { identity: crate::identity("eval_fabric.recorded", "1.0.0") }
-    }
-}
-
-impl EvaluatorFactory for RecordedFactory {
-    fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    fn summary(&self) -> &str {
-        "Takes the outputs that the dataset already holds."
-    }
-
-    fn config_schema(&self) -> Value {
-        schemars::schema_for!(Config).to_value()
-    }
-
-    fn create<'a>(
-        &'a self,
-        config: &'a Value,
-        _: &'a Environment,
-    ) -> BoxFuture<'a, Result<Arc<dyn Evaluator>, CreateError>> {
-        Box::pin(async move {
-            let config: Config = crate::parse(config)?;
-            let field = path("/field", &config.field);
-            let metadata_field = config.metadata_field.map(|text| path("/metadata_field", &text)).transpose();
-            match (field, metadata_field) {
-                (Ok(field), Ok(metadata_field)) => {
-                    let identity = self.identity.clone();
-                    Ok(Arc::new(Recorded { identity, field, metadata_field }) as Arc<dyn Evaluator>)
-                }
-                (field, metadata_field) => {
-                    let problems = [field.err(), metadata_field.err()];
-                    Err(CreateError::Config(problems.into_iter().flatten().collect()))
-                }
-            }
-        })
-    }
-}
-
-fn path(pointer: &str, text: &str) -> Result<FieldPath, ef_model::ConfigProblem> {
-    FieldPath::parse(text).ok_or_else(|| {
-        let hint = "such as `metadata.answer` or `metadata.answers.0.text`";
-        let message = "not a path that begins with `metadata`, `input` or `reference_output`".to_owned();
-        crate::problem(pointer, message, Some(hint))
-    })
-}
-
-struct Recorded {
-    identity: Identity,
+pub(crate) struct Recorded {
     field: FieldPath,
     metadata_field: Option<FieldPath>,
 }
 
-impl Recorded {
-    fn look_up(&self, item: &EvalItem) -> Result<EvaluatorOutput, CallError> {
-        let output = self.field.find(item).ok_or_else(|| {
-            CallError::permanent("field_missing", format!("the item has nothing at `{}`", self.field))
-        })?;
+impl BuiltIn for Recorded {
+    const ID: &'static str = "eval_fabric.recorded";
+    const VERSION: &'static str = "1.0.0";
+    const SUMMARY: &'static str = "Takes the outputs that the dataset already holds.";
+    type Config = Config;
+    type Shared = ();
+
+    fn new(config: Config, _: &(), _: &Environment) -> Result<Self, Vec<ConfigProblem>> {
+        let field = FieldPath::of_config("/field", &config.field);
+        let metadata_field =
+            config.metadata_field.map(|text| FieldPath::of_config("/metadata_field", &text)).transpose();
+        match (field, metadata_field) {
+            (Ok(field), Ok(metadata_field)) => Ok(Self { field, metadata_field }),
+            (field, metadata_field) => Err([field.err(), metadata_field.err()].into_iter().flatten().collect()),
+        }
+    }
+
+    async fn evaluate(&self, item: &EvalItem, _: &CallContext) -> Result<EvaluatorOutput, CallError> {
+        let output = self.field.look_up(item)?;
         let metadata = self.metadata_field.as_ref().and_then(|path| Some((path, path.find(item)?)));
         match metadata {
             None => Ok(EvaluatorOutput::new(output)),
@@ -104,19 +58,5 @@ impl Recorded {
                 Err(CallError::permanent("field_not_an_object", message))
             }
         }
-    }
-}
-
-impl Evaluator for Recorded {
-    fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    fn evaluate<'a>(
-        &'a self,
-        item: &'a EvalItem,
-        _: &'a CallContext,
-    ) -> BoxFuture<'a, Result<EvaluatorOutput, CallError>> {
-        Box::pin(async move { self.look_up(item) })
     }
 }

@@ -24,6 +24,11 @@ impl Environment {
     pub fn get(&self, name: &str) -> Option<&Secret> {
         self.variables.get(name)
     }
+
+    /// All variables, by name, for a component that starts a program with them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value))
+    }
 }
 
 /// One thing wrong with a config, and where.

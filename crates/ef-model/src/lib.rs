@@ -30,6 +30,7 @@ mod result;
 mod run;
 mod score;
 mod store;
+mod store_admin;
 mod usage;
 mod verification;
 
@@ -54,6 +55,7 @@ pub use result::{Counts, IntervalMethod, Metric, RunResult};
 pub use run::{DatasetRef, RunHead, RunPurpose, RunSource, RunStatus};
 pub use score::{Finite, Scalar, Score};
 pub use store::{FoundJudgment, RecordFilter, RecordKey, RunSummary, StoreError, StoredRecord, TraceStore};
+pub use store_admin::{StoreAdmin, StoreContent, StoreInfo};
 pub use usage::{Pricing, RunUsage, Usage};
 pub use verification::{Check, CheckResult, CheckSubject, RecordPlace, Verification, VerificationOutcome};
 

@@ -65,6 +65,12 @@ pub trait TraceStore: Send + Sync {
     fn judgments<'a>(&'a self, keys: &'a [Digest]) -> BoxFuture<'a, Result<Vec<Option<FoundJudgment>>, StoreError>> {
         Box::pin(std::future::ready(Ok(vec![None; keys.len()])))
     }
+
+    /// Lets go of files, connections and runs, after what was asked for before; nothing can be written afterwards. A store
+    /// that is dropped lets go of them too, a little later.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// A judgment that was found by its key.

@@ -1,45 +1,16 @@
-//! What the built-in evaluators promise.
+//! The evaluators that call nothing.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use ef_model::{CallContext, CallError, ConfigProblem, Environment, ErrorKind, EvalItem, Evaluator, ItemId, Payload};
-use ef_plugin::{LookupError, Registry};
+use ef_model::{CallError, ErrorKind, Evaluator};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime").block_on(future)
-}
-
-fn create(id: &str, config: Value) -> Result<Arc<dyn Evaluator>, LookupError> {
-    let mut registry = Registry::new();
-    for factory in ef_evaluators::factories() {
-        registry.register_evaluator(factory).expect("a built-in's schema is valid");
-    }
-    let Value::Object(config) = config else { panic!("not a map: {config}") };
-    run(registry.create_evaluator(&id.parse().expect("an id"), &config, &Environment::default()))
-}
+use crate::{call, environment, item, made, problems};
 
 fn recorded(config: Value) -> Arc<dyn Evaluator> {
-    create("eval_fabric.recorded", config).unwrap_or_else(|error| panic!("{error:?}"))
-}
-
-fn item(metadata: Option<&str>) -> EvalItem {
-    EvalItem {
-        item_id: ItemId::new("dev:1").expect("an id"),
-        row: 1,
-        input: Payload::parse(r#"{ "question":"q",  "n": 1.50 }"#).expect("JSON"),
-        reference_output: Some(Payload::from_text("the reference")),
-        metadata: metadata.map(|text| Payload::parse(text).expect("JSON")),
-    }
-}
-
-fn call(evaluator: &dyn Evaluator, item: &EvalItem) -> Result<(String, Option<String>), CallError> {
-    let context = CallContext::new(Instant::now() + Duration::from_secs(60), 1, 0, 42);
-    let text = |payload: Payload| payload.expose().to_owned();
-    run(evaluator.evaluate(item, &context)).map(|made| (text(made.output), made.metadata.map(text)))
+    made("eval_fabric.recorded", config)
 }
 
 fn output(field: &str, metadata: &str) -> Result<String, CallError> {
@@ -47,17 +18,8 @@ fn output(field: &str, metadata: &str) -> Result<String, CallError> {
 }
 
 #[test]
-fn each_built_in_says_what_it_is() {
-    for factory in ef_evaluators::factories() {
-        assert_eq!(factory.identity().source, "builtin");
-        assert!(factory.identity().id.as_str().starts_with("eval_fabric."));
-        assert!(factory.summary().ends_with('.'), "{}", factory.summary());
-    }
-}
-
-#[test]
 fn the_echo_gives_the_inputs_bytes_back() {
-    let echo = create("eval_fabric.examples.echo", json!({})).unwrap_or_else(|error| panic!("{error:?}"));
+    let echo = made("eval_fabric.examples.echo", json!({}));
     let item = item(None);
     let (output, metadata) = call(&*echo, &item).expect("an output");
     assert_eq!(output, item.input.expose());
@@ -66,7 +28,7 @@ fn the_echo_gives_the_inputs_bytes_back() {
 
 #[test]
 fn the_echo_takes_the_time_that_it_is_told_to() {
-    let echo = create("eval_fabric.examples.echo", json!({"delay_ms": 30})).unwrap_or_else(|error| panic!("{error:?}"));
+    let echo = made("eval_fabric.examples.echo", json!({"delay_ms": 30}));
     let began = std::time::Instant::now();
     call(&*echo, &item(None)).expect("an output");
     assert!(began.elapsed() >= std::time::Duration::from_millis(30), "{:?}", began.elapsed());
@@ -133,12 +95,7 @@ fn an_outputs_metadata_is_an_object_or_absent() {
 
 #[test]
 fn a_config_that_does_not_fit_says_where_and_what_to_do() {
-    let problems = |id: &str, config: Value| -> Vec<ConfigProblem> {
-        match create(id, config.clone()) {
-            Err(LookupError::Config(problems)) => problems,
-            _ => panic!("{id} takes {config}"),
-        }
-    };
+    let environment = environment(&[]);
     let all: Vec<_> = [
         ("eval_fabric.recorded", json!({})),
         ("eval_fabric.recorded", json!({"field": 3})),
@@ -149,19 +106,9 @@ fn a_config_that_does_not_fit_says_where_and_what_to_do() {
         ("eval_fabric.examples.echo", json!({"delay_ms": -1})),
     ]
     .into_iter()
-    .flat_map(|(id, config)| problems(id, config))
-    .map(|ConfigProblem { pointer, at_key, message, hint }| format!("{pointer} {at_key}: {message} | {hint:?}"))
+    .flat_map(|(id, config)| problems(&environment, id, &config))
     .collect();
     insta::assert_snapshot!(all.join("\n"));
-}
-
-#[test]
-fn a_factory_that_is_used_without_a_registry_refuses_what_the_schema_would() {
-    for factory in ef_evaluators::factories() {
-        for config in [json!({"unknown": 1}), json!([]), json!({"field": "metadatas", "metadata_field": "x"})] {
-            assert!(run(factory.create(&config, &Environment::default())).is_err(), "{config}");
-        }
-    }
 }
 
 #[test]
