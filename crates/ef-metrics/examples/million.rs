@@ -99,7 +99,15 @@ fn record() -> TaskRecord {
             usage: Usage::UNKNOWN,
             outcome: TraceOutcome::Ok { output: Digest::of(b""), output_metadata: None },
         },
-        judgments: vec![Judgment { judge, attempts: 1, started_at_us: 0, duration_us: 0, reused_from: None, usage: Usage::UNKNOWN, result }],
+        judgments: vec![Judgment {
+            judge,
+            attempts: 1,
+            started_at_us: 0,
+            duration_us: 0,
+            reused_from: None,
+            usage: Usage::UNKNOWN,
+            result,
+        }],
     }
 }
 

@@ -8,6 +8,7 @@ mod column;
 pub mod diff;
 mod draw;
 mod estimate;
+mod exact;
 pub mod gate;
 mod interval;
 mod ks;
@@ -19,9 +20,12 @@ mod resample;
 mod sample;
 mod set;
 mod sum;
+mod usage;
 
+pub use exact::ExactSum;
 pub use ks::{KsTest, ks_two_sample};
 pub use set::MetricSet;
+pub use usage::UsageSum;
 
 use ef_model::Metric;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ef_metrics::diff::{Part, changes};
 use ef_model::{
     ComponentId, Counts, DatasetRef, Determinism, Digest, Identity, JudgeIdentity, RunHead, RunId, RunResult,
-    RunStatus, RunSummary, canonical,
+    RunStatus, RunSummary, RunUsage, canonical,
 };
 use serde_json::json;
 
@@ -47,6 +47,7 @@ fn run(id: &str) -> RunSummary {
         finished_at_us: 1,
         dataset_digest: Some(Digest::of(b"dataset")),
         counts: Counts::default(),
+        usage: RunUsage::default(),
         metrics: Vec::new(),
         records_root: None,
         root_digest: None,

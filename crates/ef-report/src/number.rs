@@ -45,6 +45,16 @@ pub(crate) fn optional(number: Option<f64>) -> String {
     number.map_or_else(|| NONE.to_owned(), value)
 }
 
+/// US dollars: to the cent, and of less than one as many digits as of a value.
+pub(crate) fn dollars(usd: f64) -> String {
+    let digits = if usd < 1.0 { value(usd) } else { format!("{usd:.2}") };
+    let Some((whole, fraction)) = digits.split_once('.').filter(|_| !digits.contains('e')) else {
+        return format!("${digits}");
+    };
+    let fraction = fraction.trim_end_matches('0');
+    format!("${}.{fraction:0<2}", if usd < 1.0 { whole.to_owned() } else { group(whole) })
+}
+
 /// A time span in µs, in the unit that suits it.
 pub(crate) fn duration(micros: u64) -> String {
     const MILLI: u64 = 1_000;

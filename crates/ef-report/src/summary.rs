@@ -2,10 +2,12 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use ef_model::{Counts, Metric, RunHead, RunPurpose, RunResult, RunSource, RunStatus, RunSummary, TraceStatus};
+use ef_model::{
+    Counts, Metric, RunHead, RunPurpose, RunResult, RunSource, RunStatus, RunSummary, RunUsage, TraceStatus, Usage,
+};
 
 use crate::grid;
-use crate::number::{NONE, count, counted, duration, optional, rate, second, value};
+use crate::number::{NONE, count, counted, dollars, duration, optional, rate, second, value};
 use crate::style::{Style, Tone};
 use crate::text::{Align, visible};
 
@@ -133,14 +135,64 @@ fn facts(result: &RunResult) -> Vec<(&'static str, String)> {
     facts.push(("traces", by_status(&result.counts)));
     facts.extend(judgments(&result.counts).map(|text| ("judgments", text)));
     if result.counts.reused > 0 {
-        let all = result.counts.scored + result.counts.unscored + result.counts.judge_error;
+        let Counts { scored, unscored, pending, judge_error, .. } = result.counts;
+        let all = scored + unscored + pending + judge_error;
         facts.push((
             "reused",
             format!("{} of {} judgments, from earlier runs", count(result.counts.reused), count(all)),
         ));
     }
+    facts.extend(spent(&result.usage));
     facts.push(("time", time(result)));
     facts
+}
+
+/// What calls cost and how many tokens they took, in all and by component, as far as that is known.
+fn spent(usage: &RunUsage) -> impl Iterator<Item = (&'static str, String)> {
+    let judges = usage.judges.iter().map(|(name, usage)| (visible(name).into_owned(), *usage));
+    let told: Vec<_> = std::iter::once(("evaluator".to_owned(), usage.evaluator))
+        .chain(judges)
+        .filter(|(_, usage)| !usage.is_unknown())
+        .collect();
+    let total = usage.total();
+    let cost_usd = match (total.cost_usd, usage.unrecorded_usd) {
+        (Some(recorded), Some(unrecorded)) => Some(recorded + unrecorded),
+        (recorded, unrecorded) => recorded.or(unrecorded),
+    };
+    let cost = cost_usd.map(|cost| {
+        // Whoever took tokens and has no price cost something too.
+        let part = |usage: &Usage| usage.cost_usd.map_or_else(|| "unknown".to_owned(), dollars);
+        let parts = told.iter().map(|(name, usage)| (name.as_str(), part(usage)));
+        let unrecorded = usage.unrecorded_usd.map(|cost| ("tasks that were cut off", dollars(cost)));
+        ("cost", with_parts(&dollars(cost), parts.chain(unrecorded)))
+    });
+    let tokens = tokens(&total).map(|all| {
+        let parts = told.iter().filter_map(|(name, usage)| Some((name.as_str(), tokens(usage)?)));
+        ("tokens", with_parts(&all, parts))
+    });
+    cost.into_iter().chain(tokens)
+}
+
+/// A sum and what it is made of; of a single part the name is enough.
+fn with_parts<'a>(sum: &str, parts: impl Iterator<Item = (&'a str, String)>) -> String {
+    let parts: Vec<_> = parts.collect();
+    match parts.as_slice() {
+        [(name, _)] => format!("{sum} ({name})"),
+        parts => {
+            let parts: Vec<_> = parts.iter().map(|(name, part)| format!("{name} {part}")).collect();
+            format!("{sum} ({})", parts.join(" · "))
+        }
+    }
+}
+
+/// Tokens that were read and written.
+fn tokens(usage: &Usage) -> Option<String> {
+    match (usage.input_tokens, usage.output_tokens) {
+        (None, None) => None,
+        (Some(input), None) => Some(format!("{} in", count(input))),
+        (None, Some(output)) => Some(format!("{} out", count(output))),
+        (Some(input), Some(output)) => Some(format!("{} in, {} out", count(input), count(output))),
+    }
 }
 
 fn made_of(source: &RunSource) -> String {
@@ -159,7 +211,12 @@ fn by_status(counts: &Counts) -> String {
 
 /// The judgments, where there are any: those with a score, and the others where they are not none.
 fn judgments(counts: &Counts) -> Option<String> {
-    let kinds = [("scored", counts.scored), ("unscored", counts.unscored), ("error", counts.judge_error)];
+    let kinds = [
+        ("scored", counts.scored),
+        ("unscored", counts.unscored),
+        ("pending", counts.pending),
+        ("error", counts.judge_error),
+    ];
     let shown: Vec<_> =
         kinds.into_iter().filter(|&(_, n)| n > 0).map(|(kind, n)| format!("{kind} {}", count(n))).collect();
     (!shown.is_empty()).then(|| shown.join(" · "))

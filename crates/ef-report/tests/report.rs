@@ -4,7 +4,7 @@ mod sample;
 
 use std::collections::BTreeMap;
 
-use ef_model::{Digest, IntervalMethod, RunHead, RunResult, RunStatus, RunSummary, StoredRecord};
+use ef_model::{Digest, IntervalMethod, RunHead, RunResult, RunStatus, RunSummary, RunUsage, StoredRecord, Usage};
 use ef_report::{Style, TraceLines, json, metric_detail, record_detail, runs_table, summary, unfinished};
 use insta::assert_snapshot;
 use proptest::prelude::*;
@@ -55,8 +55,33 @@ fn a_run_without_an_end_says_so() {
 
 #[test]
 fn a_run_that_waits_for_people_says_so() {
-    let waiting = RunResult { status: RunStatus::Awaiting, abort_reason: None, ..sample::aborted() };
+    let mut waiting = RunResult { status: RunStatus::Awaiting, abort_reason: None, ..sample::aborted() };
+    waiting.counts.pending = 1_204;
     assert_snapshot!(summary(&waiting, PLAIN));
+}
+
+#[test]
+fn what_a_run_cost_is_told_in_all_and_by_component() {
+    let used = |cost_usd, input_tokens, output_tokens| Usage { cost_usd, input_tokens, output_tokens };
+    let usage = |evaluator, style| RunUsage {
+        evaluator,
+        judges: BTreeMap::from([("style".to_owned(), style)]),
+        unrecorded_usd: None,
+    };
+    let all = used(Some(1234.5), Some(2_400_000), Some(81_300));
+    let usages = [
+        usage(all, used(Some(0.0312), Some(91_000), Some(1_319))),
+        // A judge without a price, and tasks that were cut off.
+        RunUsage { unrecorded_usd: Some(0.5), ..usage(all, used(None, Some(91_000), None)) },
+        usage(Usage::UNKNOWN, Usage::cost(0.0)),
+        RunUsage { unrecorded_usd: Some(0.25), ..RunUsage::default() },
+        RunUsage { evaluator: used(None, None, Some(7)), ..RunUsage::default() },
+    ];
+    let told = usages.map(|usage| summary(&RunResult { usage, ..sample::completed() }, PLAIN));
+    let is_about_usage = |line: &&str| line.starts_with("cost") || line.starts_with("tokens");
+    let lines: Vec<_> =
+        told.iter().map(|told| told.lines().filter(is_about_usage).collect::<Vec<_>>().join("\n")).collect();
+    assert_snapshot!(lines.join("\n\n"));
 }
 
 #[test]

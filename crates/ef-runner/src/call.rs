@@ -1,6 +1,7 @@
 //! One call with its timeouts and retries.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ef_model::{BoxFuture, CallContext, CallError, ErrorKind, ItemId, Usage};
@@ -8,6 +9,8 @@ use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::budget::{self, Budget};
+use crate::clock::Clock;
 use crate::event::EventSender;
 use crate::{RunEvent, Stopper, seed};
 
@@ -32,6 +35,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) max_retries: u32,
     /// The component's own `max_concurrent`.
     pub(crate) limit: Option<&'a Semaphore>,
+    /// What the run may spend, where that is limited.
+    pub(crate) budget: Option<&'a Budget>,
     pub(crate) events: &'a EventSender,
     pub(crate) stopper: &'a Stopper,
 }
@@ -43,6 +48,9 @@ pub(crate) trait Callee: Sync {
 
     /// What making it used.
     fn usage(made: &Self::Made) -> Usage;
+
+    /// The most that one attempt can cost, in US dollars.
+    fn most_usd(&self) -> f64;
 
     /// Calls once.
     fn call_once<'c>(&'c self, context: &'c CallContext) -> BoxFuture<'c, Result<Self::Made, CallError>>;
@@ -58,10 +66,12 @@ pub(crate) struct Called<T> {
     pub(crate) duration_us: u64,
 }
 
-/// The run was asked to stop while the call waited for its next attempt. It has neither succeeded nor failed, so there
-/// is nothing to record.
+/// The run stops, and there is no next attempt: the call has neither succeeded nor failed, so there is nothing to record.
 #[derive(Debug)]
-pub(crate) struct Abandoned;
+pub(crate) struct Abandoned {
+    /// What was used all the same.
+    pub(crate) usage: Usage,
+}
 
 impl Caller<'_> {
     /// Calls until it succeeds, fails for good, or has used up its retries.
@@ -70,9 +80,14 @@ impl Caller<'_> {
         let began = Instant::now();
         let (mut attempts, mut retries, mut asked_waits) = (0, 0, 0);
         let mut usage = Usage::UNKNOWN;
+        // It may take a while to find out, and is the same for each attempt.
+        let most_usd = self.budget.map_or(0.0, |_| most_usd(callee));
         let result = loop {
             attempts += 1;
-            let error = match self.attempt(attempts, callee).await {
+            let Some(attempted) = self.attempt(attempts, callee, most_usd).await else {
+                return Err(Abandoned { usage });
+            };
+            let error = match attempted {
                 Ok(made) => {
                     usage = usage.and(C::usage(&made));
                     break Ok(made);
@@ -94,31 +109,57 @@ impl Caller<'_> {
                     backoff(self.seed, retries)
                 }
             };
-            self.wait(attempts, &error, wait).await?;
+            if !self.wait(attempts, &error, wait).await {
+                return Err(Abandoned { usage });
+            }
         };
         let duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         Ok(Called { result, usage, attempts, started_at_us, duration_us })
     }
 
-    async fn attempt<C: Callee>(&self, attempt: u32, callee: &C) -> Result<C::Made, CallError> {
+    /// One attempt, as soon as limit and budget have room for it. `None` where the budget never will.
+    async fn attempt<C: Callee>(&self, attempt: u32, callee: &C, most_usd: f64) -> Option<Result<C::Made, CallError>> {
         let _permit = match self.limit {
             Some(limit) => Some(limit.acquire().await.expect("the limit is never closed")),
             None => None,
         };
+        let Some(budget) = self.budget else { return Some(self.attempt_now(attempt, callee).await) };
+        let reserved = match budget.reserve(most_usd).await {
+            Ok(reserved) => reserved,
+            Err(cause) => {
+                self.stopper.stop_for(cause);
+                return None;
+            }
+        };
+        let attempted = self.attempt_now(attempt, callee).await;
+        reserved.settle(match &attempted {
+            Ok(made) => C::usage(made).in_range().cost_usd,
+            Err(error) => budget::cost_of_failure(error),
+        });
+        if let Some(cause) = budget.overspent() {
+            self.stopper.stop_for(cause);
+        }
+        Some(attempted)
+    }
+
+    async fn attempt_now<C: Callee>(&self, attempt: u32, callee: &C) -> Result<C::Made, CallError> {
         let deadline = Instant::now() + self.timeout;
-        let context = CallContext::new(deadline.into_std(), attempt, self.repeat, self.seed);
+        let clock = Arc::new(Clock::new(deadline));
+        let context = CallContext::new(deadline.into_std(), attempt, self.repeat, self.seed)
+            .with_clock(Arc::<Clock>::clone(&clock));
         let guarded = AssertUnwindSafe(async { callee.call_once(&context).await }).catch_unwind();
-        match tokio::time::timeout_at(deadline, guarded).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_panic)) => Err(CallError::permanent("panic", "the component panicked: a defect in it")),
-            Err(_elapsed) => {
+        match clock.limited(guarded).await {
+            Some(Ok(result)) => result,
+            Some(Err(_panic)) => Err(CallError::permanent("panic", "the component panicked: a defect in it")),
+            None => {
                 let seconds = self.timeout.as_secs_f64();
                 Err(CallError::new(ErrorKind::Timeout, "timeout", format!("no answer within {seconds} s")))
             }
         }
     }
 
-    async fn wait(&self, attempt: u32, error: &CallError, wait: Duration) -> Result<(), Abandoned> {
+    /// Waits before the next attempt; false where there is none, as the run stops.
+    async fn wait(&self, attempt: u32, error: &CallError, wait: Duration) -> bool {
         let event = RunEvent::Retrying {
             item_id: self.item_id.clone(),
             judge: self.judge.map(str::to_owned),
@@ -130,10 +171,15 @@ impl Caller<'_> {
         self.events.send(event).await;
         tokio::select! {
             biased;
-            () = self.stopper.stopped() => Err(Abandoned),
-            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.stopper.stopped() => false,
+            () = tokio::time::sleep(wait) => true,
         }
     }
+}
+
+/// What an attempt can cost at most. A component that panics when it is asked may cost anything.
+fn most_usd<C: Callee>(callee: &C) -> f64 {
+    std::panic::catch_unwind(AssertUnwindSafe(|| callee.most_usd())).unwrap_or(f64::INFINITY)
 }
 
 /// Exponential backoff with full jitter: drawn evenly from nothing to twice as much each time.

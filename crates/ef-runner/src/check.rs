@@ -1,9 +1,9 @@
 //! Whether a dataset still is what a run's records were made from.
 
 use std::fmt;
-use std::future::ready;
 use std::sync::Arc;
 
+use ef_metrics::UsageSum;
 use ef_model::{
     DatasetRow, Digest, ItemId, ItemSource, Payload, RecordFilter, RunId, SourceError, StoreError, TaskRecord,
     TraceOutcome, TraceStore,
@@ -12,6 +12,7 @@ use futures_util::TryStreamExt;
 
 use crate::done::Done;
 use crate::feed::{self, Fed, Feed, Rows};
+use crate::tally;
 
 /// A dataset that is not what a run began with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,8 +64,8 @@ impl fmt::Display for RowChange {
 pub(crate) struct Checked {
     /// The dataset's digest, where all of it was read.
     pub(crate) digest: Option<Digest>,
-    /// What the run has cost by now, in US dollars.
-    pub(crate) cost_usd: f64,
+    /// What the run's records say that it has cost by now, in US dollars, where any cost is known.
+    pub(crate) cost_usd: Option<f64>,
 }
 
 /// Why a check did not end well.
@@ -97,19 +98,11 @@ impl Check {
         match self {
             Self::Beside(source) => check(store, run, source, done).await,
             Self::Passed { digest } => {
-                let filter = RecordFilter::default();
-                let records = store.records(&run, &filter);
-                let cost = records.try_fold(0.0, |sum, stored| ready(Ok(sum + cost_of(&stored.record))));
-                Ok(Checked { digest, cost_usd: cost.await.map_err(Refused::Store)? })
+                let usage = tally::usage(store.as_ref(), &run).await.map_err(Refused::Store)?;
+                Ok(Checked { digest, cost_usd: usage.cost_usd() })
             }
         }
     }
-}
-
-/// What a task has cost, in US dollars.
-pub(crate) fn cost_of(record: &TaskRecord) -> f64 {
-    let usages = std::iter::once(&record.trace.usage).chain(record.judgments.iter().map(|judgment| &judgment.usage));
-    usages.filter_map(|usage| usage.cost_usd).sum()
 }
 
 /// Reads the dataset, and compares each row that has a record with what the record says of it.
@@ -125,11 +118,12 @@ async fn check(
     let mut rows = feed::start(source, Rows::Recorded(done)).map_err(no_thread)?;
     let filter = RecordFilter::default();
     let mut records = store.records(&run, &filter);
-    let mut cost_usd = 0.0;
+    let mut usage = UsageSum::default();
+    let mut previous: Option<TaskRecord> = None;
     let mut current = next(&mut rows).await?;
     while let Some(stored) = records.try_next().await.map_err(Refused::Store)? {
         let record = stored.record;
-        cost_usd += cost_of(&record);
+        usage.observe(&record, previous.as_ref());
         // Records come in the order of rows, several of one row behind each other.
         while let Delivered::Row(row) = &current
             && row.row() < record.row
@@ -143,10 +137,11 @@ async fn check(
         if let Some(change) = change {
             return Err(Refused::Changed(DatasetChanged { row: record.row, item_id: record.item_id, change }));
         }
+        previous = Some(record);
     }
     loop {
         match current {
-            Delivered::End { digest } => return Ok(Checked { digest, cost_usd }),
+            Delivered::End { digest } => return Ok(Checked { digest, cost_usd: usage.cost_usd() }),
             Delivered::Row(_) => current = next(&mut rows).await?,
         }
     }

@@ -34,6 +34,11 @@ pub enum RunEvent {
         counts: Counts,
         /// Tasks in flight.
         in_flight: usize,
+        /// What all that is durable has cost in US dollars, earlier lives of the run included; `None` where no cost is
+        /// known.
+        spent_usd: Option<f64>,
+        /// Attempts that wait until others have ended, as together they could cross the budget.
+        waiting_for_budget: usize,
     },
     /// A call failed and will be tried again.
     Retrying {

@@ -1,24 +1,24 @@
-//! The account of what is durable: told to whoever listens, counted, and held against the budget.
+//! The account of what is durable: told to whoever listens, and counted.
 
 use std::sync::Arc;
 
-use ef_model::{Counts, JudgmentResult, TaskCommit, TaskRecord, TraceStatus};
+use ef_model::{Counts, JudgmentResult, TaskCommit, TaskRecord, TraceStatus, Usage};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::check::cost_of;
+use crate::budget::Budget;
 use crate::event::EventSender;
 use crate::tally::Tally;
-use crate::{RunEvent, StopCause, Stopper, TaskNote};
+use crate::{RunEvent, TaskNote};
 
 /// Batches that may wait for the account before the writer waits for it.
 const BATCHES: usize = 2;
 
 /// What goes into the account.
 pub(crate) enum Entry {
-    /// What the run has cost before it was taken up again.
+    /// What the run's records say that it has cost before it was taken up again.
     Earlier {
-        /// In US dollars.
-        cost_usd: f64,
+        /// In US dollars, where any cost is known.
+        cost_usd: Option<f64>,
     },
     /// Tasks that have become durable together.
     Durable {
@@ -32,11 +32,12 @@ pub(crate) enum Entry {
 /// The one who keeps the account.
 pub(crate) struct Ledger {
     pub(crate) events: EventSender,
-    pub(crate) stopper: Stopper,
     /// The permits of the tasks in flight, to tell their number.
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) max_concurrent: usize,
-    pub(crate) max_cost_usd: Option<f64>,
+    pub(crate) budget: Option<Arc<Budget>>,
+    /// What the run had cost before, as far as that is known.
+    pub(crate) earlier: Usage,
     pub(crate) tally: Tally,
 }
 
@@ -49,26 +50,24 @@ impl Ledger {
     /// Keeps the account until nothing more can become durable.
     pub(crate) async fn run(mut self, mut entries: mpsc::Receiver<Entry>) -> (Counts, Tally) {
         let mut counts = Counts::default();
-        let mut cost_usd = 0.0;
         while let Some(entry) = entries.recv().await {
             let (places, commits) = match entry {
-                Entry::Earlier { cost_usd: earlier } => {
-                    cost_usd += earlier;
+                Entry::Earlier { cost_usd } => {
+                    self.earlier = self.earlier.and(Usage { cost_usd, ..Usage::UNKNOWN });
                     continue;
                 }
                 Entry::Durable { places, commits } => (places, commits),
             };
             for commit in commits.iter() {
                 counts.add(commit.record());
-                cost_usd += cost_of(commit.record());
-            }
-            if self.max_cost_usd.is_some_and(|budget| cost_usd >= budget) {
-                self.stopper.stop_for(StopCause::BudgetSpent { cost_usd });
             }
             self.tally.enter(&places, &commits);
             let tasks = commits.iter().map(note).collect();
             let in_flight = self.max_concurrent.saturating_sub(self.permits.available_permits());
-            self.events.send(RunEvent::Committed { tasks, counts, in_flight }).await;
+            let now = Usage { cost_usd: self.tally.usage().cost_usd(), ..Usage::UNKNOWN };
+            let spent_usd = self.earlier.and(now).cost_usd;
+            let waiting_for_budget = self.budget.as_ref().map_or(0, |budget| budget.waiting());
+            self.events.send(RunEvent::Committed { tasks, counts, in_flight, spent_usd, waiting_for_budget }).await;
         }
         (counts, self.tally)
     }

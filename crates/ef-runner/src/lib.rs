@@ -1,12 +1,17 @@
 //! Runs an evaluation: scheduling, retries, order of persistence, events.
 #![doc = include_str!("../README.md")]
 
+mod answer;
 mod backlog;
+mod budget;
 mod cache;
 mod call;
 mod check;
+mod clock;
 mod done;
+mod ending;
 mod event;
+mod export;
 mod feed;
 mod ledger;
 mod plan;
@@ -23,8 +28,10 @@ mod trial;
 mod verify;
 mod writer;
 
+pub use answer::{Answer, AnswerError, AnswerProblem, Answered, RefusedAnswer, answer};
 pub use check::{DatasetChanged, RowChange};
 pub use event::{Events, RunEvent, TaskNote};
+pub use export::{ExportError, ExportProgress, ExportSide, Exported, export};
 pub use feed::DATASET_THREAD;
 pub use plan::{Plan, RunJudge};
 pub use prove::{ProveError, prove};

@@ -20,6 +20,7 @@ pub struct Plan {
 }
 
 /// A judge with the name and the config that the spec gives it.
+#[derive(Clone)]
 pub struct RunJudge {
     /// What records say of it.
     pub identity: Arc<JudgeIdentity>,

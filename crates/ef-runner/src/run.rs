@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use ef_model::{
-    Counts, Digest, ItemSource, RunId, RunPurpose, RunResult, RunSource, RunStatus, RunUsage, SourceError, StoreError,
-};
+use ef_model::{Counts, Digest, ItemSource, RunId, RunPurpose, RunResult, RunSource, SourceError, StoreError, Usage};
 use ef_spec::OnFailure;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use crate::backlog;
-use crate::call::now_us;
+use crate::budget::{self, Budget};
 use crate::check::{Check, Checked, DatasetChanged, Refused};
 use crate::done::Done;
+use crate::ending::{Ending, both};
 use crate::event::EventSender;
 use crate::feed::{self, Fed, Feed, Rows};
 use crate::ledger::{self, Ledger};
@@ -63,7 +62,9 @@ struct Work {
     /// What is done already, in a run that was taken up again.
     done: Option<Arc<Done>>,
     /// Resolves when what is done has been checked, to what it has cost.
-    checked: Option<oneshot::Receiver<f64>>,
+    checked: Option<oneshot::Receiver<Option<f64>>>,
+    /// What the run's records say that it has cost, where that matters for its budget.
+    spent_usd: f64,
     tally: Tally,
 }
 
@@ -97,6 +98,8 @@ pub struct Runner {
     events: EventSender,
     stopper: Stopper,
     reuse: bool,
+    /// What was spent on calls that left no record, where any such cost is known.
+    unrecorded_usd: Option<f64>,
 }
 
 impl Runner {
@@ -104,7 +107,7 @@ impl Runner {
     #[must_use]
     pub fn new(plan: Plan) -> (Self, Events) {
         let (sender, events) = EventSender::channel();
-        (Self { plan, events: sender, stopper: Stopper::new(), reuse: true }, events)
+        (Self { plan, events: sender, stopper: Stopper::new(), reuse: true, unrecorded_usd: None }, events)
     }
 
     /// Has every judgment made, also those of costly judges that an earlier run of the store has.
@@ -121,16 +124,21 @@ impl Runner {
 
     /// Runs to the end of the dataset. Dropping the future cancels what is in flight; what was committed stays.
     ///
+    /// A result is that of a completed run; or its status is [`RunStatus::Awaiting`](ef_model::RunStatus::Awaiting), when
+    /// all is done but for verdicts by people: it has counts and no metrics, and [`answer`](crate::answer) completes it.
+    ///
     /// # Errors
     ///
     /// When the run cannot begin, ends early, or the store fails. There is no partial result.
     pub async fn run(mut self, source: Box<dyn ItemSource>) -> Result<RunResult, RunError> {
+        self.check_priced()?;
         let store = Arc::clone(&self.plan.store);
         let (first, rows) = self.first_row(source, Rows::All).await?;
         store.begin(&self.plan.head).await.map_err(failed)?;
         self.events.send(RunEvent::Started { run_id: self.plan.head.run_id.clone() }).await;
         let tally = Tally::new(&self.plan.spec);
-        let work = Work { supply: Supply::Dataset { first, rows }, done: None, checked: None, tally };
+        let supply = Supply::Dataset { first, rows };
+        let work = Work { supply, done: None, checked: None, spent_usd: 0.0, tally };
         let Worked { fate, counts, tally, failure } = self.work(work).await;
         if let Some(error) = failure {
             return Err(self.refused(error, counts, &tally).await);
@@ -139,7 +147,7 @@ impl Runner {
     }
 
     /// Goes on with a run of the store that ended early: tasks that have a record are not done again. With
-    /// `retry_errors`, those of them that failed are, as the next revision.
+    /// `retry_errors`, those of them that failed are, as the next revision. What waits for people waits on.
     ///
     /// The plan's head is the one that the store has. `source` and `check` both deliver the run's dataset from its
     /// begin: one for the rows that are to be done, the other to compare the rows that are done with their records.
@@ -150,12 +158,15 @@ impl Runner {
     /// As [`Runner::run`]; [`RunError::DatasetChanged`] when a row that is done differs, and [`RunError::Store`] with
     /// [`StoreError::RunBusy`] when somebody else writes the run.
     pub async fn resume(
-        self,
+        mut self,
         source: Box<dyn ItemSource>,
         check: Box<dyn ItemSource>,
         retry_errors: bool,
     ) -> Result<RunResult, RunError> {
+        self.check_priced()?;
         self.plan.store.resume(&self.plan.head.run_id).await.map_err(failed)?;
+        let ended = self.plan.store.run(&self.plan.head.run_id).await.map_err(failed)?.and_then(|run| run.result);
+        self.unrecorded_usd = ended.and_then(|ended| ended.usage.unrecorded_usd);
         self.take_up(source, check, retry_errors, false).await
     }
 
@@ -189,11 +200,12 @@ impl Runner {
         let done = Done::of(store.as_ref(), &run_id, repeats, retry_errors).await.map_err(failed)?;
         let done = Arc::new(done);
         self.events.send(RunEvent::Resumed { run_id: run_id.clone(), done: done.tasks() }).await;
+        let spent_usd = self.spent_usd().await.map_err(failed)?;
         let tally = Tally::of_resumed(&self.plan.spec);
         let (first, rows) = match self.first_row(source, Rows::Open(Arc::clone(&done))).await {
             // What was taken over is written.
             Err(RunError::NotBegun { cause, source_error }) if retried.is_some() => {
-                let result = self.abort(cause.to_string(), Counts::default(), &tally).await.map_err(failed)?;
+                let result = self.abort(&cause, Counts::default(), &tally).await.map_err(failed)?;
                 return Err(RunError::Unfinished { cause, source_error, result: Box::new(result) });
             }
             first => first?,
@@ -214,7 +226,8 @@ impl Runner {
         // A set of one: dropping the run ends the check too.
         let mut check = JoinSet::new();
         check.spawn(checking);
-        let work = Work { supply: Supply::Dataset { first, rows }, done: Some(done), checked: Some(checked), tally };
+        let supply = Supply::Dataset { first, rows };
+        let work = Work { supply, done: Some(done), checked: Some(checked), spent_usd, tally };
         let Worked { fate, counts, tally, failure } = self.work(work).await;
         let checked = check.join_next().await.expect("the check was started").expect("the check does not panic");
         let Checked { digest, .. } = checked?;
@@ -247,19 +260,22 @@ impl Runner {
     ///
     /// As [`Runner::resume`].
     pub async fn retry(self, source: Box<dyn ItemSource>, check: Box<dyn ItemSource>) -> Result<RunResult, RunError> {
+        self.check_priced()?;
         self.take_up(source, check, false, true).await
     }
 
     /// Replays the completed run of the store that the plan's head names as its source. By the source's purpose its items
     /// are evaluated and judged again, or its traces are taken over as they are and their outputs judged again; then the
     /// judgments of judges that the plan does not have are taken over too. Of each task the latest revision is replayed.
-    /// No dataset is needed: the store has everything.
+    /// No dataset is needed: the store has everything. What is taken over costs nothing in the new run. A judge that asks
+    /// people is asked again like any other, and leaves the run waiting for them.
     ///
     /// # Errors
     ///
     /// As [`Runner::run`]; with [`StopCause::Source`] where the source cannot be replayed, or a record or a payload of it is
     /// not as it was recorded: nothing is judged on other data.
     pub async fn replay(mut self) -> Result<RunResult, RunError> {
+        self.check_priced()?;
         // What is to be found out is what the judges say now.
         self.reuse = false;
         let store = Arc::clone(&self.plan.store);
@@ -274,7 +290,8 @@ impl Runner {
         store.begin(&self.plan.head).await.map_err(failed)?;
         self.events.send(RunEvent::Started { run_id: self.plan.head.run_id.clone() }).await;
         let tally = Tally::new(&self.plan.spec);
-        let work = Work { supply: Supply::Run { first, tasks, dataset_digest }, done: None, checked: None, tally };
+        let supply = Supply::Run { first, tasks, dataset_digest };
+        let work = Work { supply, done: None, checked: None, spent_usd: 0.0, tally };
         let Worked { fate, counts, tally, failure } = self.work(work).await;
         if let Some(error) = failure {
             return Err(self.refused(error, counts, &tally).await);
@@ -284,12 +301,14 @@ impl Runner {
 
     /// Does what there is to do, and waits until it is durable.
     async fn work(&mut self, work: Work) -> Worked {
-        let Work { supply, done, checked, tally } = work;
+        let Work { supply, done, checked, spent_usd, tally } = work;
         let runtime = &self.plan.spec.runtime;
         let max_concurrent = runtime.max_concurrent as usize;
         let permits = Arc::new(Semaphore::new(max_concurrent));
         let (backlog, queue) = backlog::channel();
         let (account, entries) = ledger::channel();
+        let spent_usd = spent_usd + self.unrecorded_usd.unwrap_or(0.0);
+        let budget = runtime.max_cost_usd.map(|cap| Arc::new(Budget::new(cap, spent_usd)));
         let writer = Writer {
             store: Arc::clone(&self.plan.store),
             run_id: self.plan.head.run_id.clone(),
@@ -299,15 +318,17 @@ impl Runner {
         };
         let ledger = Ledger {
             events: self.events.clone(),
-            stopper: self.stopper.clone(),
             permits: Arc::clone(&permits),
             max_concurrent,
-            max_cost_usd: runtime.max_cost_usd,
+            budget: budget.clone(),
+            earlier: Usage { cost_usd: self.unrecorded_usd, ..Usage::UNKNOWN },
             tally,
         };
         let (repeats, abort_on_failure) = (runtime.repeats, runtime.on_failure == OnFailure::Abort);
+        let (events, stopper) = (self.events.clone(), self.stopper.clone());
+        let tasks = Arc::new(Tasks::new(&mut self.plan, self.reuse, budget, events, stopper));
         let scheduler = Scheduler {
-            tasks: Arc::new(Tasks::new(&mut self.plan, self.reuse, self.events.clone(), self.stopper.clone())),
+            tasks: Arc::clone(&tasks),
             permits,
             backlog,
             events: self.events.clone(),
@@ -324,7 +345,26 @@ impl Runner {
         let failure = writing.join_next().await.expect("the writer was started").expect("the writer does not panic");
         let (counts, tally) =
             accounting.join_next().await.expect("the ledger was started").expect("the ledger does not panic");
+        self.unrecorded_usd = both(self.unrecorded_usd, tasks.unrecorded_usd());
         Worked { fate, counts, tally, failure }
+    }
+
+    /// Under a budget nothing is called of which nobody knows what it can cost.
+    fn check_priced(&self) -> Result<(), RunError> {
+        let Plan { spec, evaluator, judges, .. } = &self.plan;
+        match spec.runtime.max_cost_usd.and_then(|_| budget::unpriced(evaluator.as_ref(), judges)) {
+            Some(cause) => Err(RunError::NotBegun { cause, source_error: None }),
+            None => Ok(()),
+        }
+    }
+
+    /// What the run's records say that it has cost, in US dollars; nothing where there is no budget to hold it against.
+    async fn spent_usd(&self) -> Result<f64, StoreError> {
+        let Plan { head, spec, store, .. } = &self.plan;
+        if spec.runtime.max_cost_usd.is_none() {
+            return Ok(0.0);
+        }
+        Ok(tally::usage(store.as_ref(), &head.run_id).await?.cost_usd().unwrap_or(0.0))
     }
 
     /// Waits for the first row: a dataset that cannot be read at all leaves no run behind.
@@ -356,7 +396,7 @@ impl Runner {
         let (cause, source_error) = match (fate, stopped) {
             (Fate::Unreadable(error), _) => {
                 // The failure is what matters; that its note was not kept changes nothing in the records.
-                let _ = self.abort(error.to_string(), counts, &tally).await;
+                let _ = self.abort(&error, counts, &tally).await;
                 return Err(failed(error));
             }
             (Fate::Failed(error), _) => (StopCause::Dataset(error.message.clone()), Some(error)),
@@ -365,61 +405,43 @@ impl Runner {
             (Fate::Whole { digest }, _) => return self.complete(digest, tally).await.map_err(failed),
             (Fate::Partly, cause) => (cause.unwrap_or(StopCause::Interrupted), None),
         };
-        let result = self.abort(cause.to_string(), counts, &tally).await.map_err(failed)?;
+        let result = self.abort(&cause, counts, &tally).await.map_err(failed)?;
         Err(RunError::Unfinished { cause, source_error, result: Box::new(result) })
     }
 
     async fn complete(self, dataset: Option<Digest>, tally: Tally) -> Result<RunResult, StoreError> {
         self.events.send(RunEvent::Finishing).await;
         let Plan { head, spec, store, .. } = &self.plan;
-        let store = store.as_ref();
-        let baseline = tally::baseline(store, spec).await?;
-        let (sums, tree) = match tally.whole() {
+        let whole = match tally.whole() {
             Some(whole) => whole,
-            None => tally::read(store, &head.run_id, spec).await?,
+            None => tally::read(store.as_ref(), &head.run_id, spec).await?,
         };
-        let totals = sums.finish(tree, baseline).await;
-        let mut result = self.result(RunStatus::Completed, dataset, totals.counts);
-        result.metrics = totals.metrics;
-        result.records_root = Some(totals.root);
-        result.root_digest = Some(RunResult::bind(head, dataset, totals.records, totals.root));
-        store.finish(&result).await?;
-        Ok(result)
+        self.ending().whole(dataset, whole).await
     }
 
     /// Ends the run early. `counts` are what became durable just now.
-    async fn abort(&self, reason: String, counts: Counts, tally: &Tally) -> Result<RunResult, StoreError> {
+    async fn abort(&self, reason: &impl ToString, counts: Counts, tally: &Tally) -> Result<RunResult, StoreError> {
         let Plan { head, spec, store, .. } = &self.plan;
-        let counts =
-            if tally.has_all() { counts } else { tally::read(store.as_ref(), &head.run_id, spec).await?.0.counts };
-        let mut result = self.result(RunStatus::Aborted, None, counts);
-        result.abort_reason = Some(reason);
-        store.finish(&result).await?;
-        Ok(result)
+        let (counts, usage) = if tally.has_all() {
+            (counts, tally.usage().get())
+        } else {
+            let sums = tally::read(store.as_ref(), &head.run_id, spec).await?.sums;
+            (sums.counts, sums.usage.get())
+        };
+        self.ending().early(reason.to_string(), counts, usage).await
+    }
+
+    fn ending(&self) -> Ending<'_> {
+        let Plan { head, spec, store, .. } = &self.plan;
+        Ending { store: store.as_ref(), head, spec, unrecorded_usd: self.unrecorded_usd }
     }
 
     /// A refused record ends the run; a store that is gone cannot be told.
     async fn refused(&self, error: StoreError, counts: Counts, tally: &Tally) -> RunError {
         if matches!(error, StoreError::Conflict { .. }) {
             // The refusal is what matters; that its note was not kept changes nothing in the records.
-            let _ = self.abort(error.to_string(), counts, tally).await;
+            let _ = self.abort(&error, counts, tally).await;
         }
         RunError::Store { error, counts: Box::new(counts) }
-    }
-
-    fn result(&self, status: RunStatus, dataset_digest: Option<Digest>, counts: Counts) -> RunResult {
-        RunResult {
-            format_version: RunResult::FORMAT_VERSION,
-            head: self.plan.head.clone(),
-            status,
-            abort_reason: None,
-            finished_at_us: now_us(),
-            dataset_digest,
-            counts,
-            usage: RunUsage::default(),
-            metrics: Vec::new(),
-            records_root: None,
-            root_digest: None,
-        }
     }
 }

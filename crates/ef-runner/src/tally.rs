@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ef_metrics::MetricSet;
+use ef_metrics::{MetricSet, UsageSum};
 use ef_model::{
-    Counts, Digest, MerkleRoot, Metric, Payload, RecordFilter, RunId, StoreError, StoredRecord, TaskCommit, TaskRecord,
-    TraceStore,
+    Counts, Digest, MerkleRoot, Metric, Payload, RecordFilter, RunId, RunUsage, StoreError, StoredRecord, TaskCommit,
+    TaskRecord, TraceStore,
 };
 use ef_spec::EvalSpec;
 use futures_util::TryStreamExt;
@@ -21,9 +21,17 @@ const MAX_EARLY: usize = 1 << 15;
 #[derive(Debug)]
 pub(crate) struct Totals {
     pub(crate) counts: Counts,
+    pub(crate) usage: RunUsage,
     pub(crate) metrics: Vec<Metric>,
     pub(crate) records: u64,
     pub(crate) root: Digest,
+}
+
+/// What the records of a run that has all of them come to, but for what takes a while.
+pub(crate) struct Whole {
+    pub(crate) sums: Sums,
+    /// The tree of the records' leaves.
+    pub(crate) tree: MerkleRoot,
 }
 
 /// What has become durable in this run, added up as it comes.
@@ -57,6 +65,8 @@ impl Tally {
 
     /// Adds tasks that have become durable. `places` are theirs in the order in which tasks were started.
     pub(crate) fn enter(&mut self, places: &[u64], commits: &[TaskCommit]) {
+        // What was used needs no order, and is asked for while the run goes on.
+        commits.iter().for_each(|commit| self.sums.usage.observe(commit.record(), None));
         let Leaves::Ordered(order) = &mut self.leaves else { return };
         if places.len() != commits.len() || !order.enter(places, commits) {
             self.leaves = Leaves::Lost;
@@ -69,16 +79,20 @@ impl Tally {
         }
     }
 
+    /// What was used by all that passed through this account.
+    pub(crate) const fn usage(&self) -> &UsageSum {
+        &self.sums.usage
+    }
+
     /// Whether everything of the run passed through this account, though perhaps not in order.
     pub(crate) fn has_all(&self) -> bool {
         !matches!(self.leaves, Leaves::Partly)
     }
 
-    /// The sums over all tasks and the tree of their leaves; `None` when the account has gaps, and the store has to be
-    /// read.
-    pub(crate) fn whole(self) -> Option<(Sums, MerkleRoot)> {
+    /// What all tasks come to; `None` when the account has gaps, and the store has to be read.
+    pub(crate) fn whole(self) -> Option<Whole> {
         match self.leaves {
-            Leaves::Ordered(order) => Some((self.sums, order.finish()?)),
+            Leaves::Ordered(order) => Some(Whole { sums: self.sums, tree: order.finish()? }),
             Leaves::Lost | Leaves::Partly => None,
         }
     }
@@ -124,21 +138,24 @@ pub(crate) async fn baseline(store: &dyn TraceStore, spec: &EvalSpec) -> Result<
     if store.run(baseline).await?.is_none() {
         return Err(StoreError::RunNotFound(baseline.clone()));
     }
-    let (sums, _) = read(store, baseline, spec).await?;
+    let Whole { sums, .. } = read(store, baseline, spec).await?;
     Ok(Some(sums.metrics))
 }
 
 /// What needs no order.
 pub(crate) struct Sums {
     pub(crate) counts: Counts,
+    pub(crate) usage: UsageSum,
     metrics: MetricSet,
 }
 
 impl Sums {
     fn new(spec: &EvalSpec) -> Self {
-        Self { counts: Counts::default(), metrics: MetricSet::new(&spec.scoring, &spec.judges, spec.runtime.seed) }
+        let metrics = MetricSet::new(&spec.scoring, &spec.judges, spec.runtime.seed);
+        Self { counts: Counts::default(), usage: UsageSum::default(), metrics }
     }
 
+    /// Adds the latest revision of a record.
     fn add(&mut self, record: &TaskRecord, metadata: Option<&Payload>) {
         self.counts.add(record);
         self.metrics.observe(record, metadata);
@@ -146,21 +163,17 @@ impl Sums {
 
     /// The totals. `baseline` is for metrics that compare with one.
     pub(crate) async fn finish(self, tree: MerkleRoot, baseline: Option<MetricSet>) -> Totals {
-        let Self { counts, metrics } = self;
+        let Self { counts, usage, metrics } = self;
         // A bootstrap takes a while: not on a thread that drives others.
         let metrics = tokio::task::spawn_blocking(move || metrics.finish(baseline.as_ref()))
             .await
             .expect("computing metrics does not panic");
-        Totals { counts, metrics, records: tree.count(), root: tree.root() }
+        Totals { counts, usage: usage.get(), metrics, records: tree.count(), root: tree.root() }
     }
 }
 
 /// One pass over a run's stored records, in their order.
-pub(crate) async fn read(
-    store: &dyn TraceStore,
-    run: &RunId,
-    spec: &EvalSpec,
-) -> Result<(Sums, MerkleRoot), StoreError> {
+pub(crate) async fn read(store: &dyn TraceStore, run: &RunId, spec: &EvalSpec) -> Result<Whole, StoreError> {
     let mut sums = Sums::new(spec);
     let mut tree = MerkleRoot::new();
     let mut latest: Option<StoredRecord> = None;
@@ -171,6 +184,7 @@ pub(crate) async fn read(
         let next = records.try_next().await?;
         if let Some(next) = &next {
             tree.push(next.leaf);
+            sums.usage.observe(&next.record, latest.as_ref().map(|latest| &latest.record));
         }
         let key = |stored: &StoredRecord| (stored.record.row, stored.record.repeat);
         let superseded = latest.as_ref().map(key) == next.as_ref().map(key);
@@ -182,9 +196,22 @@ pub(crate) async fn read(
             chunk.clear();
         }
         if ended {
-            return Ok((sums, tree));
+            return Ok(Whole { sums, tree });
         }
     }
+}
+
+/// What a run's stored records say that calls used.
+pub(crate) async fn usage(store: &dyn TraceStore, run: &RunId) -> Result<UsageSum, StoreError> {
+    let mut sum = UsageSum::default();
+    let mut previous: Option<TaskRecord> = None;
+    let filter = RecordFilter::default();
+    let mut records = store.records(run, &filter);
+    while let Some(StoredRecord { record, .. }) = records.try_next().await? {
+        sum.observe(&record, previous.as_ref());
+        previous = Some(record);
+    }
+    Ok(sum)
 }
 
 async fn add_chunk(store: &dyn TraceStore, sums: &mut Sums, chunk: &[StoredRecord]) -> Result<(), StoreError> {

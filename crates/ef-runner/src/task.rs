@@ -1,17 +1,19 @@
 //! One task: an item's trace and its judgments.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ef_metrics::ExactSum;
 use ef_model::{
     BoxFuture, CallContext, CallError, DatasetRow, Digest, ErrorKind, ErrorRecord, EvalItem, Evaluator,
-    EvaluatorOutput, Identity, ItemId, Judge, Judgment, JudgmentResult, Payload, RowFault, TaskCommit, TaskRecord,
-    Trace, TraceOutcome, Usage, Verdict,
+    EvaluatorOutput, Identity, ItemId, Judge, Judgment, JudgmentResult, Payload, Pricing, RowFault, TaskCommit,
+    TaskRecord, Trace, TraceOutcome, Usage, Verdict,
 };
 use ef_spec::Runtime;
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
+use crate::budget::Budget;
 use crate::cache::{self, Cache, Lookup};
 use crate::call::{Abandoned, Called, Callee, Caller, now_us};
 use crate::event::EventSender;
@@ -72,13 +74,22 @@ pub(crate) struct Tasks {
     cache: Option<Cache>,
     runtime: Runtime,
     timeout: Duration,
+    budget: Option<Arc<Budget>>,
+    /// What was spent on tasks that were cut off.
+    unrecorded: Mutex<Option<ExactSum>>,
     events: EventSender,
     stopper: Stopper,
 }
 
 impl Tasks {
     /// With `reuse`, judgments of costly judges are looked for in the store before they are made.
-    pub(crate) fn new(plan: &mut Plan, reuse: bool, events: EventSender, stopper: Stopper) -> Self {
+    pub(crate) fn new(
+        plan: &mut Plan,
+        reuse: bool,
+        budget: Option<Arc<Budget>>,
+        events: EventSender,
+        stopper: Stopper,
+    ) -> Self {
         let limit = |limit: Option<u32>| limit.map(|limit| Semaphore::new(limit as usize));
         // A replay may ask fewer judges than the spec has.
         let task_judge = |judge: RunJudge| {
@@ -99,6 +110,8 @@ impl Tasks {
             cache,
             timeout: Duration::from_secs_f64(plan.spec.runtime.task_timeout_seconds),
             runtime: plan.spec.runtime.clone(),
+            budget,
+            unrecorded: Mutex::default(),
             events,
             stopper,
         }
@@ -107,11 +120,23 @@ impl Tasks {
     /// Runs one task. `None` when there is nothing to record: the run stops, and the task is as if never started.
     pub(crate) async fn run(&self, task: Task) -> Option<TaskCommit> {
         let Task { repeat, revision, .. } = task;
-        match (task.row, task.recorded) {
-            (row, Some(recorded)) => self.judge_again(&row, repeat, revision, recorded).await.ok(),
-            (DatasetRow::Item(item), None) => self.run_item(&item, repeat, revision).await.ok(),
-            (DatasetRow::Faulty { item_id, row, fault }, None) => Some(self.skip(item_id, row, revision, fault)),
-        }
+        let done = match (task.row, task.recorded) {
+            (row, Some(recorded)) => self.judge_again(&row, repeat, revision, recorded).await,
+            (DatasetRow::Item(item), None) => self.run_item(&item, repeat, revision).await,
+            (DatasetRow::Faulty { item_id, row, fault }, None) => Ok(self.skip(item_id, row, revision, fault)),
+        };
+        done.map_err(|Abandoned { usage }| {
+            if let Some(cost) = usage.cost_usd {
+                let mut unrecorded = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
+                unrecorded.get_or_insert_default().add(cost);
+            }
+        })
+        .ok()
+    }
+
+    /// What was spent on tasks that were cut off, in US dollars, where any cost is known.
+    pub(crate) fn unrecorded_usd(&self) -> Option<f64> {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(ExactSum::get)
     }
 
     /// Takes a trace over as it is, and has its output judged again.
@@ -130,8 +155,7 @@ impl Tasks {
                 payloads.extend(item.payloads().cloned());
                 if let Some(output) = &output {
                     let asked = earlier.into_iter().map(|judgment| self.judge_or_keep(judgment, item, output, repeat));
-                    for judged in join_all(asked).await {
-                        let Judged { judgment, kept, .. } = judged?;
+                    for Judged { judgment, kept, .. } in all(join_all(asked).await)? {
                         judgments.push(judgment);
                         payloads.extend(kept);
                     }
@@ -183,7 +207,7 @@ impl Tasks {
                 Ok(Judged { key: is_said.then_some(key), ..judged })
             }
         });
-        join_all(judging).await.into_iter().collect()
+        all(join_all(judging).await)
     }
 
     fn skip(&self, item_id: ItemId, row: u64, revision: u32, fault: RowFault) -> TaskCommit {
@@ -207,12 +231,15 @@ impl Tasks {
             .caller(item, repeat, None, self.evaluator_limit.as_ref())
             .call(&Evaluation { evaluator: self.evaluator.as_ref(), item })
             .await?;
+        let usage = evaluated.usage;
         let mut payloads: Vec<Payload> = item.payloads().cloned().collect();
         let mut judgments = Vec::new();
         let mut cache_keys = Vec::new();
         let outcome = match &evaluated.result {
             Ok(output) => {
-                for Judged { judgment, kept, key } in self.judge_all(item, output, repeat).await? {
+                let judged = self.judge_all(item, output, repeat).await;
+                let judged = judged.map_err(|abandoned| Abandoned { usage: usage.and(abandoned.usage) })?;
+                for Judged { judgment, kept, key } in judged {
                     cache_keys.extend(key.map(|key| (judgments.len(), key)));
                     judgments.push(judgment);
                     payloads.extend(kept);
@@ -223,7 +250,7 @@ impl Tasks {
                 TraceOutcome::Ok { output: output.output.digest(), output_metadata }
             }
             Err(error) => {
-                self.check_quota(error, None)?;
+                self.check_quota(error, None, usage)?;
                 payloads.extend(error.detail.clone());
                 let record = ErrorRecord::from(error);
                 match error.kind {
@@ -240,7 +267,7 @@ impl Tasks {
             input: Some(item.input.digest()),
             reference_output: item.reference_output.as_ref().map(Payload::digest),
             item_metadata: item.metadata.as_ref().map(Payload::digest),
-            usage: evaluated.usage,
+            usage,
             outcome,
         };
         let record = TaskRecord { item_id: item.item_id.clone(), row: item.row, repeat, revision, trace, judgments };
@@ -260,7 +287,7 @@ impl Tasks {
             .call(&Judging { judge: judge.judge.as_ref(), item, output })
             .await?;
         if let Err(error) = &result {
-            self.check_quota(error, Some(name))?;
+            self.check_quota(error, Some(name), usage)?;
         }
         let (result, kept) = judgment_result(result);
         let judge = Arc::clone(&judge.identity);
@@ -269,12 +296,12 @@ impl Tasks {
     }
 
     /// An exhausted quota says nothing of the item: the run stops and the task is not recorded.
-    fn check_quota(&self, error: &CallError, judge: Option<&str>) -> Result<(), Abandoned> {
+    fn check_quota(&self, error: &CallError, judge: Option<&str>, usage: Usage) -> Result<(), Abandoned> {
         if error.kind != ErrorKind::QuotaExhausted {
             return Ok(());
         }
         self.stopper.stop_for(StopCause::QuotaExhausted { judge: judge.map(str::to_owned) });
-        Err(Abandoned)
+        Err(Abandoned { usage })
     }
 
     fn caller<'a>(
@@ -292,10 +319,23 @@ impl Tasks {
             timeout: self.timeout,
             max_retries: self.runtime.max_retries,
             limit,
+            budget: self.budget.as_deref(),
             events: &self.events,
             stopper: &self.stopper,
         }
     }
+}
+
+/// All judgments; where one was abandoned, what all of them used.
+fn all(judged: Vec<Result<Judged, Abandoned>>) -> Result<Vec<Judged>, Abandoned> {
+    if judged.iter().any(Result::is_err) {
+        let used = judged.iter().map(|judged| match judged {
+            Ok(judged) => judged.judgment.usage,
+            Err(abandoned) => abandoned.usage,
+        });
+        return Err(Abandoned { usage: used.fold(Usage::UNKNOWN, Usage::and) });
+    }
+    judged.into_iter().collect()
 }
 
 /// The evaluator's call on one item.
@@ -309,6 +349,14 @@ impl Callee for Evaluation<'_> {
 
     fn usage(made: &EvaluatorOutput) -> Usage {
         made.usage
+    }
+
+    fn most_usd(&self) -> f64 {
+        match self.evaluator.pricing() {
+            Pricing::Free => 0.0,
+            Pricing::Bounded => self.evaluator.most_usd(self.item),
+            Pricing::Unbounded { .. } => f64::INFINITY,
+        }
     }
 
     fn call_once<'c>(&'c self, context: &'c CallContext) -> BoxFuture<'c, Result<EvaluatorOutput, CallError>> {
@@ -328,6 +376,14 @@ impl Callee for Judging<'_> {
 
     fn usage(made: &Verdict) -> Usage {
         made.usage
+    }
+
+    fn most_usd(&self) -> f64 {
+        match self.judge.pricing() {
+            Pricing::Free => 0.0,
+            Pricing::Bounded => self.judge.most_usd(self.item, self.output),
+            Pricing::Unbounded { .. } => f64::INFINITY,
+        }
     }
 
     fn call_once<'c>(&'c self, context: &'c CallContext) -> BoxFuture<'c, Result<Verdict, CallError>> {

@@ -11,11 +11,12 @@ use ef_spec::EvalSpec;
 use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
-use crate::call::Caller;
+use crate::budget::{self, Budget};
+use crate::call::{Abandoned, Called, Callee, Caller};
 use crate::event::EventSender;
 use crate::feed::{self, Fed, Feed, Rows};
 use crate::task::{Evaluation, Judging, judgment_result};
-use crate::{RunJudge, Stopper, seed};
+use crate::{RunJudge, StopCause, Stopper, seed};
 
 /// Items that are named, at most.
 const NAMED: usize = 10;
@@ -44,6 +45,12 @@ pub enum TrialError {
         /// Whose.
         String,
     ),
+    /// The spec's budget is spent, or cannot be kept.
+    #[error("the trial ended early: {0}")]
+    Stopped(
+        /// Why.
+        StopCause,
+    ),
 }
 
 /// What came of one row.
@@ -60,11 +67,16 @@ impl Trial {
     ///
     /// # Errors
     ///
-    /// When the dataset cannot be read to its end, or evaluator or judge have no quota left.
+    /// When the dataset cannot be read to its end, evaluator or judge have no quota left, or `runtime.max_cost_usd` is
+    /// spent.
     pub async fn run(self, source: Box<dyn ItemSource>) -> Result<TrialReport, TrialError> {
         let no_thread = |error: std::io::Error| {
             TrialError::Dataset(SourceError { message: format!("no thread to read it: {}", error.kind()), hint: None })
         };
+        let max_cost_usd = self.spec.runtime.max_cost_usd;
+        if let Some(unpriced) = max_cost_usd.and_then(|_| budget::unpriced(self.evaluator.as_ref(), [&self.judge])) {
+            return Err(TrialError::Stopped(unpriced));
+        }
         let rows = feed::start(source, Rows::All).map_err(no_thread)?;
         let identity = &self.judge.identity;
         let mut report = TrialReport {
@@ -114,6 +126,7 @@ struct Calls<'t> {
     trial: &'t Trial,
     evaluator_limit: Option<Semaphore>,
     judge_limit: Option<Semaphore>,
+    budget: Option<Budget>,
     events: EventSender,
     stopper: Stopper,
 }
@@ -129,6 +142,7 @@ impl<'t> Calls<'t> {
             trial,
             evaluator_limit: limit(trial.spec.evaluator.max_concurrent),
             judge_limit: limit(named.and_then(|judge| judge.max_concurrent)),
+            budget: trial.spec.runtime.max_cost_usd.map(|cap| Budget::new(cap, 0.0)),
             events,
             stopper: Stopper::new(),
         }
@@ -143,8 +157,11 @@ impl<'t> Calls<'t> {
 
     async fn try_item(&self, item: &EvalItem) -> Result<Tried, TrialError> {
         let Trial { evaluator, judge, times, .. } = self.trial;
+        if let Some(cause) = self.stopper.cause() {
+            return Err(TrialError::Stopped(cause));
+        }
         let evaluation = Evaluation { evaluator: evaluator.as_ref(), item };
-        let evaluated = self.caller(item, 0, None).call(&evaluation).await.expect("nobody stops a trial");
+        let evaluated = self.call(self.caller(item, 0, None), &evaluation).await?;
         check_quota(evaluated.result.as_ref().err(), "the evaluator")?;
         let Ok(output) = evaluated.result else { return Ok(Tried::WithoutOutput) };
         let varied = judge.identity.determinism == Determinism::Stochastic;
@@ -153,11 +170,18 @@ impl<'t> Calls<'t> {
         for time in 0..*times {
             let repeat = if varied { time } else { 0 };
             let caller = self.caller(item, repeat, Some(&judge.identity.name));
-            let judged = caller.call(&judging).await.expect("nobody stops a trial");
+            let judged = self.call(caller, &judging).await?;
             check_quota(judged.result.as_ref().err(), &judge.identity.name)?;
             judgments.push(judgment_result(judged.result).0);
         }
         Ok(Tried::Judged(item.item_id.clone(), judgments))
+    }
+
+    async fn call<C: Callee>(&self, caller: Caller<'_>, callee: &C) -> Result<Called<C::Made>, TrialError> {
+        caller.call(callee).await.map_err(|Abandoned { .. }| {
+            // Nobody else stops a trial.
+            TrialError::Stopped(self.stopper.cause().unwrap_or(StopCause::Interrupted))
+        })
     }
 
     fn caller<'a>(&'a self, item: &'a EvalItem, repeat: u32, judge: Option<&'a str>) -> Caller<'a> {
@@ -170,6 +194,7 @@ impl<'t> Calls<'t> {
             timeout: Duration::from_secs_f64(runtime.task_timeout_seconds),
             max_retries: runtime.max_retries,
             limit: if judge.is_some() { self.judge_limit.as_ref() } else { self.evaluator_limit.as_ref() },
+            budget: self.budget.as_ref(),
             events: &self.events,
             stopper: &self.stopper,
         }

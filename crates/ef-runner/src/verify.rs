@@ -4,13 +4,15 @@ mod pass;
 
 use ef_metrics::MetricSet;
 use ef_model::{
-    Check, CheckResult, CheckSubject, Counts, Metric, RecordPlace, RunHead, RunId, RunResult, RunStatus, RunSummary,
+    Check, CheckResult, CheckSubject, Metric, RecordPlace, RunHead, RunId, RunResult, RunStatus, RunSummary, RunUsage,
     StoreError, TraceStore, Verification, canonical, first_difference,
 };
 use ef_spec::EvalSpec;
+use serde_json::{Value, json};
 
 use crate::tally;
 use pass::Pass;
+pub(crate) use pass::payloads_of;
 
 /// Verifies a run in one pass over its stored records, in constant memory: each record against its leaf, each payload
 /// against its digest, all of them against the root digest, and the numbers of the result against the records. Of a run
@@ -122,7 +124,7 @@ async fn result_checks(
             return Ok(subjects.map(|subject| not_checked(subject, why.clone())));
         }
     };
-    let (root, counts) = (root_check(head, pass, result), counts_check(&result.counts, &pass.counts));
+    let (root, counts) = (root_check(head, pass, result), counts_check(result, pass));
     let metrics = match spec {
         None => not_checked(CheckSubject::Metrics, "the spec's snapshot is not one that this ef understands"),
         Some(spec) => metrics_check(store, head, spec, pass, &result.metrics).await?,
@@ -155,19 +157,25 @@ fn root_check(head: &RunHead, pass: &Pass<'_>, result: &RunResult) -> Check {
     }
 }
 
-fn counts_check(stored: &Counts, counted: &Counts) -> Check {
-    if stored == counted {
-        return passed(CheckSubject::Counts, "the result counts what the records are");
+fn counts_check(result: &RunResult, pass: &Pass<'_>) -> Check {
+    // What was spent on calls that left no record cannot be checked by records.
+    let usage = RunUsage { unrecorded_usd: None, ..result.usage.clone() };
+    let found = pass.usage.get();
+    if result.counts != pass.counts {
+        failed(CheckSubject::Counts, difference(&json!(result.counts), &json!(pass.counts)))
+    } else if usage != found {
+        failed(CheckSubject::Counts, difference(&json!({"usage": usage}), &json!({"usage": found})))
+    } else {
+        passed(CheckSubject::Counts, "the result counts what the records are")
     }
-    let json = |counts: &Counts| serde_json::to_value(counts).expect("counts have a JSON form");
-    let (stored, counted) = (json(stored), json(counted));
-    let name = first_difference(&counted, &stored).unwrap_or_default();
-    let of = |counts: &serde_json::Value| counts.pointer(&name).map(ToString::to_string).unwrap_or_default();
-    let name = name.trim_start_matches('/');
-    failed(
-        CheckSubject::Counts,
-        format!("{name} is {} in the result, and the records come to {}", of(&stored), of(&counted)),
-    )
+}
+
+/// The first number that a result tells otherwise than the records.
+fn difference(told: &Value, found: &Value) -> String {
+    let name = first_difference(found, told).unwrap_or_default();
+    let of = |numbers: &Value| numbers.pointer(&name).map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    let (told, found) = (of(told), of(found));
+    format!("{} is {told} in the result, and the records come to {found}", name.trim_start_matches('/'))
 }
 
 async fn metrics_check(

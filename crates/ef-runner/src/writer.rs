@@ -19,7 +19,7 @@ pub(crate) struct Writer {
     /// Who is told what has become durable.
     pub(crate) ledger: mpsc::Sender<Entry>,
     /// Before it is known that a taken up run's dataset is unchanged nothing is written.
-    pub(crate) checked: Option<oneshot::Receiver<f64>>,
+    pub(crate) checked: Option<oneshot::Receiver<Option<f64>>>,
 }
 
 /// Batches that are handed to the store at the same time: while one is written, the store can prepare the next.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ef_metrics::MetricSet;
 use ef_model::{
-    CallError, ComponentId, Determinism, Digest, ErrorRecord, Identity, ItemId, JudgeIdentity, Judgment, Usage,
-    JudgmentResult, Metric, Payload, RowFault, RowFaultKind, Score, TaskRecord, Trace, TraceOutcome,
+    CallError, ComponentId, Determinism, Digest, ErrorRecord, Identity, ItemId, JudgeIdentity, Judgment,
+    JudgmentResult, Metric, Payload, RowFault, RowFaultKind, Score, TaskRecord, Trace, TraceOutcome, Usage,
 };
 use ef_spec::{Aggregator, JudgeSpec, MetricSpec, Scoring};
 
@@ -106,7 +106,15 @@ pub(crate) fn record(row: u64, task: &Task) -> TaskRecord {
             determinism: Determinism::Deterministic,
             config_digest: Digest::of(b"{}"),
         });
-        Some(Judgment { judge, attempts: 1, started_at_us: 0, duration_us: 1, reused_from: None, usage: Usage::UNKNOWN, result })
+        Some(Judgment {
+            judge,
+            attempts: 1,
+            started_at_us: 0,
+            duration_us: 1,
+            reused_from: None,
+            usage: Usage::UNKNOWN,
+            result,
+        })
     });
     TaskRecord {
         item_id: ItemId::new(format!("test:{row}")).expect("a valid id"),

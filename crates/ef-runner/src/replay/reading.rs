@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::latest::Latest;
+use crate::takeover::taken_over;
 use crate::task::Recorded;
 
 /// Tasks that are read ahead, at most, besides those whose payloads are being fetched.
@@ -157,6 +158,7 @@ impl Reader<'_> {
             (_, None) => return Err(Broken::Damaged(format!("item {item_id} (row {row}): it names no input"))),
         };
         let output = output.map(|output| EvaluatorOutput { metadata: output_metadata, ..EvaluatorOutput::new(output) });
+        let (trace, judgments) = taken_over(trace, judgments);
         let recorded = self.outputs.then_some(Recorded { trace, output, judgments });
         Ok(Replayed { row, repeat, recorded })
     }

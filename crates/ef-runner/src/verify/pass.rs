@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ef_metrics::MetricSet;
+use ef_metrics::{MetricSet, UsageSum};
 use ef_model::{
     Check, CheckSubject, Counts, Digest, JudgmentResult, MerkleRoot, Payload, RecordFilter, RecordKey, RecordPlace,
     RunHead, RunId, StoreError, StoredRecord, TaskRecord, TraceOutcome, TraceStore,
@@ -51,6 +51,8 @@ pub(super) struct Pass<'a> {
     pub(super) tree: MerkleRoot,
     /// Counts of the latest revisions.
     pub(super) counts: Counts,
+    /// What all revisions used.
+    pub(super) usage: UsageSum,
     metrics: Option<MetricSet>,
     leaves: Wrong,
     components: Wrong,
@@ -80,6 +82,7 @@ impl<'a> Pass<'a> {
             head,
             tree: MerkleRoot::new(),
             counts: Counts::default(),
+            usage: UsageSum::default(),
             metrics: spec.map(|spec| MetricSet::new(&spec.scoring, &spec.judges, spec.runtime.seed)),
             leaves: Wrong::default(),
             components: Wrong::default(),
@@ -200,6 +203,7 @@ impl<'a> Pass<'a> {
 
     /// The latest revision of each record counts.
     fn supersede(&mut self, record: TaskRecord, metadata: Option<Payload>) {
+        self.usage.observe(&record, self.latest.as_ref().map(|(latest, _)| latest));
         let is_next =
             self.latest.as_ref().is_none_or(|(last, _)| (last.row, last.repeat) != (record.row, record.repeat));
         if is_next {
@@ -318,7 +322,7 @@ async fn fetch(store: &dyn TraceStore, digests: &[Digest]) -> Result<Vec<Fetched
 }
 
 /// The payloads that a record names, each with what it is to the record.
-fn payloads_of(record: &TaskRecord) -> impl Iterator<Item = (&'static str, Digest)> {
+pub(crate) fn payloads_of(record: &TaskRecord) -> impl Iterator<Item = (&'static str, Digest)> {
     let trace = &record.trace;
     let (output, output_metadata, detail) = match &trace.outcome {
         TraceOutcome::Ok { output, output_metadata } => (Some(*output), *output_metadata, None),

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ef_model::Verdict;
-use ef_runner::{RunError, StopCause};
 use ef_testkit::{ListSource, MemoryStore, ScriptedEvaluator, ScriptedJudge};
 
-use crate::plans::{Setup, echo, rows};
+use crate::plans::{Setup, echo};
 
 /// Counts who is inside, and the most that ever were.
 #[derive(Default)]
@@ -73,21 +72,4 @@ async fn a_components_own_limit_holds_within_the_runs() {
     let (runner, _) = ef_runner::Runner::new(plan);
     runner.run(Box::new(ListSource::of_items(100))).await.expect("a result");
     assert_eq!(crowd.most.load(Ordering::SeqCst), 3);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_spent_budget_stops_the_run() {
-    let store = MemoryStore::new();
-    let setup = Setup {
-        runtime: serde_json::json!({"max_cost_usd": 1.0, "max_concurrent": 1}),
-        judge: ScriptedJudge::new(|_, _, _| async {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-            Ok(Verdict { usage: ef_model::Usage::cost(0.25), ..Verdict::scored(true) })
-        }),
-        ..Setup::new(&store)
-    };
-    let error = setup.run(ListSource::of_items(1000)).await.expect_err("the budget is spent");
-    assert!(matches!(error, RunError::Unfinished { cause: StopCause::BudgetSpent { .. }, .. }), "{error:?}");
-    let done = rows(&store).await.len();
-    assert!((4..100).contains(&done), "{done} tasks were done: four spend the budget, and few were under way");
 }

@@ -1,10 +1,14 @@
 //! What a run promises, kept against scripted evaluators, judges, stores and datasets.
 
+mod budget;
 mod cache;
+mod clocks;
 mod durability;
 mod endings;
+mod export;
 mod limits;
 mod outcomes;
+mod people;
 mod plans;
 mod replay;
 mod resume;

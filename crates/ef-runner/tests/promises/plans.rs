@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ef_model::{
-    DatasetRow, Evaluator, EvaluatorOutput, ItemId, Judge, RecordFilter, RowFault, RowFaultKind, RunId, StoredRecord,
-    TraceStore,
+    DatasetRow, Evaluator, EvaluatorOutput, ItemId, Judge, RecordFilter, RowFault, RowFaultKind, RunHead, RunId,
+    StoredRecord, TraceStore,
 };
 use ef_runner::{Plan, RunError, RunJudge, Runner};
 use ef_spec::EvalSpec;
@@ -44,9 +44,10 @@ impl Setup {
     }
 
     pub(crate) fn plan(self) -> Plan {
+        let spec = spec(&self.runtime);
         Plan {
-            head: head("run", 1),
-            spec: spec(&self.runtime),
+            head: RunHead { spec: spec.to_value(), spec_digest: spec.digest(), ..head("run", 1) },
+            spec,
             evaluator: self.evaluator,
             judges: vec![RunJudge { identity: judge_identity("judge"), judge: self.judge }],
             store: self.store,

@@ -343,13 +343,18 @@ async fn the_numbers_of_the_result_are_those_of_the_records() {
     use CheckSubject::{Counts, Metrics, Root};
     let good = nine().await;
     type Change = fn(&mut RunResult);
-    let changes: [(Change, CheckSubject, &str); 8] = [
+    let changes: [(Change, CheckSubject, &str); 9] = [
         (|result| result.metrics[0].value = Some(2.0), Metrics, "value of mean is not what"),
         (|result| result.metrics[0].ci_low = Some(0.25), Metrics, "ci_low of mean is not what"),
         (|result| result.metrics[1].n += 1, Metrics, "n of by_topic"),
         (|result| result.metrics[2].p_value = None, Metrics, "p_value of uniform"),
         (|result| drop(result.metrics.pop()), Metrics, "the result has 2 and the spec 3"),
         (|result| result.counts.ok -= 1, Counts, "ok is 7 in the result, and the records come to 8"),
+        (
+            |result| result.usage.evaluator.cost_usd = Some(0.5),
+            Counts,
+            "usage is {\"evaluator\":{\"cost_usd\":0.5}} in the result, and the records come to {}",
+        ),
         (|result| result.records_root = Some(Digest::of(b"x")), Root, "the result names another root over them"),
         (|result| result.root_digest = Some(Digest::of(b"x")), Root, "the root digest is not"),
     ];

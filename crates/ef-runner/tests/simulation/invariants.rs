@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ef_metrics::MetricSet;
 use ef_model::{
-    Counts, JudgmentResult, MerkleRoot, Metric, RunResult, RunStatus, StoreError, StoredRecord, TaskRecord,
+    Counts, JudgmentResult, MerkleRoot, Metric, RunResult, RunStatus, RunUsage, StoreError, StoredRecord, TaskRecord,
     TraceStatus, TraceStore,
 };
-use ef_runner::{RunError, StopCause};
+use ef_runner::{AnswerError, Answered, RunError, StopCause};
 use ef_spec::{EvalSpec, OnFailure};
 use ef_testkit::MemoryStore;
 use futures_util::FutureExt;
 
-use crate::life::{Life, Lived, Stored};
+use crate::life::{Begin, Ended, Life, Lived, Stored};
 use crate::scenario::Disturbance;
 
 /// A record without its times and its revision, by row and repeat.
@@ -62,11 +62,11 @@ pub(crate) fn done(records: &[StoredRecord], retry_errors: bool) -> BTreeSet<(u6
 pub(crate) fn hold(
     life: &Life<'_>,
     lived: &Lived,
-    before: &Stored,
     after: &Stored,
     expected: &Timeless,
     taken_over: &[TaskRecord],
 ) -> Result<(), String> {
+    let before = life.before;
     demand!(lived.violations.is_empty(), "{}", lived.violations.join("; "));
     let new = new_records(before, after)?;
     nothing_is_there_twice(&after.records)?;
@@ -75,13 +75,17 @@ pub(crate) fn hold(
     }
     let new = new.into_iter().map(|stored| &stored.record).filter(|record| !taken_over.contains(record));
     let new: Vec<&TaskRecord> = new.collect();
+    if let Begin::Answer { all } = life.begin {
+        answers_are_taken(life, before, &new)?;
+        return answered_as_it_may(life, lived, after, all);
+    }
     for &record in &new {
         let task = (record.row, record.repeat);
         demand!(!life.done.contains(&task), "row {} was done and has a new record", record.row);
         // Which of two rows with one id comes first is chance.
         let known = expected.get(&task).filter(|_| !life.scenario.twins.contains(&record.row));
         demand!(
-            known.is_none_or(|known| *known == timeless(record)),
+            known.is_none_or(|known| waiting(life, known) == timeless(record)),
             "invariant 2: the record of row {}, repeat {} is not that of an undisturbed run:\n{record:?}\n{known:?}",
             record.row,
             record.repeat
@@ -96,6 +100,7 @@ pub(crate) fn hold(
             "invariant 1: row {row} was reported {times} times and has {there} new records afterwards"
         );
     }
+    money_is_accounted_for(life, lived, after)?;
     if let Some(told) = lived.reported.done {
         demand!(told == life.done.len() as u64, "{told} tasks are told to be done, and {} are", life.done.len());
     }
@@ -122,7 +127,8 @@ fn nothing_is_there_twice(records: &[StoredRecord]) -> Result<(), String> {
         match same {
             Some(same) => {
                 demand!(same.revision + 1 == record.revision, "a revision of row {} is missing", record.row);
-                demand!(is_failed(same), "row {} was good and has been done again", record.row);
+                let is_new = is_failed(same) || is_answer(same, record);
+                demand!(is_new, "row {} was good and has been done again", record.row);
             }
             None => demand!(record.revision == 0, "the first revision of row {} is missing", record.row),
         }
@@ -134,10 +140,9 @@ fn nothing_is_there_twice(records: &[StoredRecord]) -> Result<(), String> {
 /// Invariant 4: a result or an error, and nothing between.
 fn ended_as_it_may(life: &Life<'_>, lived: &Lived, before: &Stored, after: &Stored, new: u64) -> Result<(), String> {
     let status = after.summary.as_ref().map(|summary| summary.status);
-    if let Some(RunStatus::Completed) = status {
+    if let Some(RunStatus::Completed | RunStatus::Awaiting) = status {
         // Also where the process was killed before it could tell.
-        let result = after.summary.as_ref().and_then(|summary| summary.result.as_ref());
-        is_whole(life, result.ok_or("invariant 4: a completed run has no result")?, after)?;
+        is_whole(life, after.result().ok_or("invariant 4: a completed run has no result")?, after)?;
     }
     let reported = lived.reported.rows.len() as u64;
     let all_heard = lived.reported.is_whole;
@@ -145,11 +150,15 @@ fn ended_as_it_may(life: &Life<'_>, lived: &Lived, before: &Stored, after: &Stor
         demand!(life.disturbance.is_some(), "the process ended without a reason");
         return Ok(());
     };
+    let Ended::Ran(ended) = ended else { return Err("nobody answered anything".to_owned()) };
+    // What can be kept nowhere is not waited for.
+    let is_kept = matches!(ended, Ok(_) | Err(RunError::Unfinished { .. }));
+    demand!(lived.given_up == 0 || !is_kept, "{} calls were given up before they could answer", lived.given_up);
     match ended {
         Ok(result) => {
-            let stored = after.summary.as_ref().and_then(|summary| summary.result.as_ref());
-            demand!(status == Some(RunStatus::Completed), "invariant 4: a result, and the run is {status:?}");
-            demand!(stored == Some(result), "invariant 4: the stored result is another one");
+            let whole = matches!(result.status, RunStatus::Completed | RunStatus::Awaiting);
+            demand!(whole && status == Some(result.status), "invariant 4: a result, and the run is {status:?}");
+            demand!(after.result() == Some(result), "invariant 4: the stored result is another one");
             demand!(!all_heard || reported == new, "{reported} tasks were reported, and {new} are new");
         }
         Err(RunError::Unfinished { result, cause, .. }) => {
@@ -203,8 +212,91 @@ fn may_end(life: &Life<'_>, cause: &StopCause) -> bool {
         StopCause::QuotaExhausted { .. } => {
             matches!(life.disturbance, Some(Disturbance::QuotaExhausted { .. }))
         }
+        StopCause::BudgetSpent { .. } => matches!(life.disturbance, Some(Disturbance::Budget { .. })),
         _ => false,
     }
+}
+
+/// A record as it is while people are still to say what they will have said in it.
+fn waiting(life: &Life<'_>, known: &TaskRecord) -> TaskRecord {
+    let mut record = known.clone();
+    for judgment in &mut record.judgments {
+        let are_asked = life.script.people.are_asked(&judgment.judge.name, &record.item_id, record.repeat);
+        if are_asked && !matches!(judgment.result, JudgmentResult::Error { .. }) {
+            judgment.result = JudgmentResult::Pending;
+        }
+    }
+    record
+}
+
+/// Whether a revision adds verdicts of people to the one before it, and nothing else.
+fn is_answer(before: &TaskRecord, after: &TaskRecord) -> bool {
+    let mut given = 0;
+    let pairs = before.judgments.iter().zip(&after.judgments);
+    let are_same = { pairs }.all(|(before, after)| {
+        let is_said = matches!(after.result, JudgmentResult::Scored { .. } | JudgmentResult::Unscored { .. });
+        let is_given = before.result == JudgmentResult::Pending && is_said;
+        given += usize::from(is_given);
+        before == after || (is_given && before.judge == after.judge && before.started_at_us == after.started_at_us)
+    });
+    are_same && given > 0 && before.trace == after.trace && before.judgments.len() == after.judgments.len()
+}
+
+/// Each new record is what people said of the latest revision.
+fn answers_are_taken(life: &Life<'_>, before: &Stored, new: &[&TaskRecord]) -> Result<(), String> {
+    let known = latest(&before.records);
+    for record in new {
+        let earlier = known.get(&(record.row, record.repeat));
+        demand!(earlier.is_some_and(|earlier| is_answer(earlier, record)), "row {} was done again", record.row);
+        for judgment in &record.judgments {
+            let people = life.script.people;
+            let is_theirs = people.are_asked(&judgment.judge.name, &record.item_id, record.repeat);
+            if let (true, JudgmentResult::Scored { score, .. }) = (is_theirs, &judgment.result) {
+                let said = people.verdict(&judgment.judge.name, &record.item_id, record.repeat).score;
+                demand!(said.as_ref() == Some(score), "row {} has another verdict than was given", record.row);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A run that was answered has all of the answers or none, and is completed when nothing is pending.
+fn answered_as_it_may(life: &Life<'_>, lived: &Lived, after: &Stored, all: bool) -> Result<(), String> {
+    let status_before = life.before.summary.as_ref().map(|summary| summary.status);
+    let status = after.summary.as_ref().map(|summary| summary.status);
+    if let Some(RunStatus::Completed | RunStatus::Awaiting) = status {
+        is_whole(life, after.result().ok_or("invariant 4: a completed run has no result")?, after)?;
+    }
+    match &lived.ended {
+        None | Some(Ended::Answered(Err(AnswerError::Store(_)))) => {
+            demand!(life.disturbance.is_some(), "answers were not taken, without a reason");
+        }
+        Some(Ended::Answered(Ok(Answered { given, pending, status: told, result, .. }))) => {
+            let added = after.records.len() - life.before.records.len();
+            demand!(*given >= added as u64 && (*given == 0) == (added == 0), "{given} were given, {added} added");
+            demand!(counts(&after.records).pending == *pending, "{pending} are said to be pending");
+            demand!(!all || *pending == 0, "all was answered, and {pending} are pending");
+            demand!(status == Some(*told), "the run is {status:?}, and is said to be {told}");
+            demand!(after.result() == result.as_ref(), "invariant 4: the stored result is another one");
+            let is_completed = status_before == Some(RunStatus::Awaiting) && *pending == 0;
+            let expected = if is_completed { Some(RunStatus::Completed) } else { status_before };
+            demand!(status == expected, "the run was {status_before:?} and is {status:?}");
+        }
+        Some(ended) => return Err(format!("answers were refused: {ended:?}")),
+    }
+    Ok(())
+}
+
+/// What calls said that they cost is in the records, or told as unrecorded.
+fn money_is_accounted_for(life: &Life<'_>, lived: &Lived, after: &Stored) -> Result<(), String> {
+    let Some(Ended::Ran(Ok(_) | Err(RunError::Unfinished { .. }))) = &lived.ended else { return Ok(()) };
+    let result = after.result().ok_or("a run that ended has no result")?;
+    let used = RunUsage { unrecorded_usd: result.usage.unrecorded_usd, ..after.used() };
+    demand!(result.usage == used, "the result tells {:?}, and the records {used:?}", result.usage);
+    let (before, after) = (life.before.spent_usd(), after.spent_usd());
+    let accounted = (before + lived.reported_usd - after).abs() < 1e-9;
+    demand!(accounted, "{before} and {} were spent, and {after} is told", lived.reported_usd);
+    Ok(())
 }
 
 /// Whether a completed run has everything, and its result is about what is stored.
@@ -214,12 +306,18 @@ fn is_whole(life: &Life<'_>, result: &RunResult, after: &Stored) -> Result<(), S
     let stored: BTreeSet<_> = latest(&after.records).into_keys().collect();
     demand!(stored == tasks.collect(), "invariant 4: a completed run does not have the tasks of its dataset");
     demand!(counts(&after.records) == result.counts, "invariant 4: {:?} is not what is stored", result.counts);
+    demand!(result.dataset_digest.is_some(), "the dataset was read to its end and has no digest");
+    demand!((result.status == RunStatus::Awaiting) == (result.counts.pending > 0), "{:?}", result.status);
+    if result.status == RunStatus::Awaiting {
+        let is_bare = result.metrics.is_empty() && result.records_root.is_none() && result.root_digest.is_none();
+        demand!(is_bare, "invariant 4: a run that waits for people looks whole");
+        return Ok(());
+    }
     let mut tree = MerkleRoot::new();
     after.records.iter().for_each(|stored| tree.push(stored.leaf));
     demand!(result.records_root == Some(tree.root()), "the root over the records is another one");
     let bound = RunResult::bind(&result.head, result.dataset_digest, tree.count(), tree.root());
     demand!(result.root_digest == Some(bound), "the root digest does not bind the run");
-    demand!(result.dataset_digest.is_some(), "the dataset was read to its end and has no digest");
     let read = metrics(life.disk, &life.scenario.spec, &after.records);
     demand!(read == result.metrics, "the metrics are not those of the stored records");
     Ok(())

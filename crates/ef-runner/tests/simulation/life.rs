@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ef_metrics::UsageSum;
 use ef_model::{
-    DatasetRow, Digest, EvalItem, ItemSource, Payload, RecordFilter, RunHead, RunId, RunResult, RunSummary,
-    SourceError, StoredRecord, TraceStore,
+    DatasetRow, Digest, EvalItem, ItemSource, JudgmentResult, Payload, RecordFilter, RunHead, RunId, RunResult,
+    RunSummary, RunUsage, SourceError, StoredRecord, TraceStore,
 };
-use ef_runner::{Events, Plan, RunError, RunEvent, RunJudge, Runner};
+use ef_runner::{Answer, AnswerError, Answered, Events, Plan, RunError, RunEvent, RunJudge, Runner};
 use ef_spec::{EvalSpec, OnFailure};
 use ef_testkit::simulation::{
     Chance, Script, SimulatedEvaluator, SimulatedJudge, StoreFaults, UnreliableStore, World, WorldPlan,
@@ -16,6 +17,7 @@ use ef_testkit::simulation::{
 use ef_testkit::{MemoryStore, judge_identity};
 use futures_util::TryStreamExt;
 
+use crate::invariants::latest;
 use crate::scenario::{Disturbance, Scenario};
 
 /// Longer than any run: what takes as long would take for ever.
@@ -25,8 +27,14 @@ const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Begin {
     Run,
-    Resume { retry_errors: bool },
+    Resume {
+        retry_errors: bool,
+    },
     Retry,
+    /// People say what they were asked, all of it or a part.
+    Answer {
+        all: bool,
+    },
 }
 
 /// What a life is given.
@@ -41,8 +49,12 @@ pub(crate) struct Life<'a> {
     /// Tasks that must not be evaluated.
     pub(crate) done: BTreeSet<(u64, u32)>,
     pub(crate) disturbance: Option<Disturbance>,
+    /// What there is of the run.
+    pub(crate) before: &'a Stored,
     /// The steps of an undisturbed life.
     pub(crate) steps: u64,
+    /// What an undisturbed life costs, in US dollars.
+    pub(crate) cost_usd: f64,
     /// Which life of this seed it is.
     pub(crate) number: u64,
     pub(crate) is_told: bool,
@@ -51,14 +63,25 @@ pub(crate) struct Life<'a> {
 /// What a life leaves behind.
 #[derive(Debug)]
 pub(crate) struct Lived {
-    /// How the run ended; nothing when the process was killed.
-    pub(crate) ended: Option<Result<RunResult, RunError>>,
+    /// How the life ended; nothing when the process was killed.
+    pub(crate) ended: Option<Ended>,
     /// What it reported.
     pub(crate) reported: Reported,
     pub(crate) steps: u64,
     pub(crate) history: u64,
     pub(crate) told: Vec<String>,
     pub(crate) violations: Vec<String>,
+    /// What its calls said that they cost, in US dollars.
+    pub(crate) reported_usd: f64,
+    /// Calls that were given up and would have answered.
+    pub(crate) given_up: usize,
+}
+
+/// How a life ends that nobody kills.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Ran(Result<RunResult, RunError>),
+    Answered(Result<Answered, AnswerError>),
 }
 
 /// What was heard of a run.
@@ -84,6 +107,28 @@ impl Stored {
         let summary = disk.run(run).await.expect("memory can be read");
         let records = disk.records(run, &RecordFilter::default()).try_collect().await.expect("memory can be read");
         Self { summary, records }
+    }
+
+    /// How the run ended, where it has.
+    pub(crate) fn result(&self) -> Option<&RunResult> {
+        self.summary.as_ref().and_then(|summary| summary.result.as_ref())
+    }
+
+    /// What the records say that calls used.
+    pub(crate) fn used(&self) -> RunUsage {
+        let mut sum = UsageSum::default();
+        let mut previous = None;
+        for StoredRecord { record, .. } in &self.records {
+            sum.observe(record, previous);
+            previous = Some(record);
+        }
+        sum.get()
+    }
+
+    /// What was spent in all, in US dollars, as far as the store knows.
+    pub(crate) fn spent_usd(&self) -> f64 {
+        let unrecorded = self.result().and_then(|result| result.usage.unrecorded_usd);
+        self.used().total().cost_usd.unwrap_or(0.0) + unrecorded.unwrap_or(0.0)
     }
 }
 
@@ -119,6 +164,16 @@ impl Life<'_> {
             history: world.history(),
             told: world.told(),
             violations: world.violations(),
+            reported_usd: world.reported_usd(),
+            given_up: world.given_up(),
+        }
+    }
+
+    /// What may be spent in this life and was before, in US dollars.
+    fn max_cost_usd(&self) -> Option<f64> {
+        match self.disturbance {
+            Some(Disturbance::Budget { part }) => Some(self.before.spent_usd() + self.cost_usd * part as f64 / 1000.0),
+            _ => None,
         }
     }
 
@@ -128,7 +183,12 @@ impl Life<'_> {
         store: &Arc<UnreliableStore>,
         chance: Chance,
         reported: &Arc<Mutex<Reported>>,
-    ) -> Option<Result<RunResult, RunError>> {
+    ) -> Option<Ended> {
+        if let Begin::Answer { all } = self.begin {
+            let answers = self.answers(chance.of("answers"), all);
+            let answering = ef_runner::answer(store.as_ref(), &self.head.run_id, &answers);
+            return world.outlived_by(answering).await.map(Ended::Answered);
+        }
         let (runner, events) = Runner::new(self.runner_plan(world, store));
         let stopper = runner.stopper();
         world.when_stopping(move || stopper.stop());
@@ -150,6 +210,7 @@ impl Life<'_> {
                 Begin::Run => runner.run(source).await,
                 Begin::Resume { retry_errors } => runner.resume(source, check, retry_errors).await,
                 Begin::Retry => runner.retry(source, check).await,
+                Begin::Answer { .. } => unreachable!("answers need no runner"),
             }
         };
         let ended = match tokio::time::timeout(FOR_EVER, world.outlived_by(run)).await {
@@ -162,12 +223,37 @@ impl Life<'_> {
         if let Some(listening) = listening.filter(|_| ended.is_some()) {
             listening.await.expect("the listener does not panic");
         }
-        ended
+        ended.map(Ended::Ran)
+    }
+
+    /// What people say now: what they are asked, and again some of what they have said.
+    fn answers(&self, chance: Chance, all: bool) -> Vec<Answer> {
+        let people = self.scenario.script.people;
+        let mut answers = Vec::new();
+        for ((row, repeat), record) in latest(&self.before.records) {
+            for judgment in &record.judgments {
+                let judge = judgment.judge.name.clone();
+                let chance = chance.of(&judge).at(row).at(u64::from(repeat));
+                let is_said = match judgment.result {
+                    JudgmentResult::Pending => all || chance.percent(50),
+                    JudgmentResult::Scored { .. } | JudgmentResult::Unscored { .. } => {
+                        people.are_asked(&judge, &record.item_id, repeat) && chance.percent(20)
+                    }
+                    JudgmentResult::Error { .. } => false,
+                };
+                if is_said {
+                    let verdict = people.verdict(&judge, &record.item_id, repeat);
+                    answers.push(Answer { row, repeat, item_id: record.item_id.clone(), judge, verdict });
+                }
+            }
+        }
+        answers
     }
 
     fn runner_plan(&self, world: &Arc<World>, store: &Arc<UnreliableStore>) -> Plan {
         let mut spec: EvalSpec = self.scenario.spec.clone();
         spec.runtime.on_failure = self.on_failure;
+        spec.runtime.max_cost_usd = self.max_cost_usd();
         let judge = |name: &String| RunJudge {
             identity: judge_identity(name),
             judge: SimulatedJudge::new(world, self.script, name),
@@ -201,7 +287,9 @@ impl Life<'_> {
             Some(Disturbance::QuotaExhausted { at }) => quota_at = Some(1 + part_of(self.rows.len() as u64, at)),
             _ => {}
         }
-        let limits = self.scenario.limits(self.done.clone());
+        // What was spent before is not spent in this world.
+        let cost_usd = self.max_cost_usd().map(|cap| cap - self.before.spent_usd());
+        let limits = self.scenario.limits(self.done.clone(), cost_usd);
         WorldPlan { kill_at, stop_at, quota_at, limits, is_told: self.is_told }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ef_model::{DatasetRow, Digest, EvalItem, ItemId, Payload, RowFault, RowFaultKind, RunHead};
 use ef_spec::{EvalSpec, OnFailure};
-use ef_testkit::simulation::{Chance, Limits, Script};
+use ef_testkit::simulation::{Chance, Limits, People, Script};
 use ef_testkit::{head, item, judge_identity};
 use serde_json::{Value, json};
 
@@ -32,6 +32,15 @@ pub(crate) enum Disturbance {
     QuotaExhausted { at: u64 },
     /// Somebody edited the dataset.
     DatasetChanged { at: u64, is_cut: bool },
+    /// No more may be spent than such a part of what an undisturbed run costs, beyond what was spent before.
+    Budget { part: u64 },
+}
+
+impl Disturbance {
+    /// Whether it can happen where nothing but the store is used.
+    pub(crate) const fn is_of_the_store(self) -> bool {
+        matches!(self, Self::Kill { .. } | Self::WriteFails { .. } | Self::WriteStalls { .. } | Self::ReadFails { .. })
+    }
 }
 
 /// What a seed stands for.
@@ -70,9 +79,22 @@ impl Scenario {
         let trouble = if is_large { 0 } else { [0, 5, 15, 40][index(chance.of("trouble"), 4)] };
         // A run that ends at each failure never ends otherwise, if failures are done again and fail again.
         let trouble_left = if spec.runtime.on_failure == OnFailure::Abort { 0 } else { trouble / 2 };
+        let people = People {
+            chance: chance.of("people"),
+            percent: if is_large { 0 } else { [0, 0, 10, 40][index(chance.of("people"), 4)] },
+            are_there: false,
+        };
+        let is_priced = !is_large && chance.of("prices").percent(50);
+        let script = |name: &str, trouble| Script {
+            chance: chance.of(name),
+            trouble,
+            waits: if is_large { 0 } else { [0, 10, 50][index(chance.of("waits"), 3)] },
+            is_priced,
+            people,
+        };
         let disturbances = |name: &str, most: u64| {
             let chance = chance.of(name);
-            let drawn = (0..chance.of("many").below(most + 1)).map(|n| disturbance(chance.at(n)));
+            let drawn = (0..chance.of("many").below(most + 1)).map(|n| disturbance(chance.at(n), is_priced));
             // Only while the store stalls do bytes hold tasks back.
             let stall = is_large.then_some(Disturbance::WriteStalls { write: 2, kill: None });
             stall.into_iter().chain(drawn).collect()
@@ -81,8 +103,8 @@ impl Scenario {
             chance,
             judges,
             rows: rows.into(),
-            script: Script { chance: chance.of("script"), trouble },
-            repaired: Script { chance: chance.of("repaired"), trouble: trouble_left },
+            script: script("script", trouble),
+            repaired: script("repaired", trouble_left),
             is_repaired: chance.of("is repaired").percent(25),
             then_retry: twins.is_empty()
                 && spec.runtime.on_failure == OnFailure::Skip
@@ -110,8 +132,8 @@ impl Scenario {
         if matches!(row, DatasetRow::Item(_)) { self.spec.runtime.repeats } else { 1 }
     }
 
-    /// What a run of it must keep to, when these tasks are done.
-    pub(crate) fn limits(&self, done: BTreeSet<(u64, u32)>) -> Limits {
+    /// What a run of it must keep to, when these tasks are done and so much may be spent.
+    pub(crate) fn limits(&self, done: BTreeSet<(u64, u32)>, cost_usd: Option<f64>) -> Limits {
         const RECORDS: usize = 4096;
         const BYTES: usize = 8 << 20;
         let tasks = self.spec.runtime.max_concurrent as usize;
@@ -120,7 +142,7 @@ impl Scenario {
         let calls = limits.filter_map(|(name, limit)| Some((name, limit? as usize))).collect::<BTreeMap<_, _>>();
         // Input and output count both. Tasks that a stop has abandoned are never durable.
         let waiting = if self.is_large { BYTES.div_ceil(2 * LARGE) } else { RECORDS };
-        Limits { tasks, calls, waiting: (waiting + 2 * tasks) as u64, done }
+        Limits { tasks, calls, waiting: (waiting + 2 * tasks) as u64, done, cost_usd }
     }
 }
 
@@ -214,7 +236,10 @@ fn row(chance: Chance, row: u64, is_large: bool) -> DatasetRow {
     DatasetRow::Item(item)
 }
 
-fn disturbance(chance: Chance) -> Disturbance {
+fn disturbance(chance: Chance, is_priced: bool) -> Disturbance {
+    if is_priced && chance.of("budget").percent(30) {
+        return Disturbance::Budget { part: chance.of("part").below(2000) };
+    }
     let at = chance.of("at").below(1000);
     let few = 1 + chance.of("few").below(6);
     match chance.of("kind").below(20) {

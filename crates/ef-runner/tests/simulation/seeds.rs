@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ef_model::{DatasetRow, RunHead, RunPurpose, RunSource, RunStatus, TaskRecord};
+use ef_model::{
+    DatasetRow, Judgment, RunHead, RunPurpose, RunResult, RunSource, RunStatus, RunUsage, TaskRecord, Trace, Usage,
+};
 use ef_spec::OnFailure;
 use ef_testkit::MemoryStore;
-use ef_testkit::simulation::Script;
+use ef_testkit::simulation::{People, Script};
 use futures_util::FutureExt;
 
 use crate::invariants::{self, Timeless, done, is_failed, latest, timeless_latest};
-use crate::life::{Begin, Life, Lived, Stored, edited};
+use crate::life::{Begin, Ended, Life, Lived, Stored, edited};
 use crate::scenario::{Disturbance, Scenario};
 
 /// Lives after which a run that nothing disturbs any more must have ended.
@@ -50,7 +52,13 @@ struct Player {
 struct Reference {
     records: Timeless,
     steps: u64,
-    result: Option<ef_model::RunResult>,
+    result: RunResult,
+}
+
+impl Reference {
+    fn cost_usd(&self) -> f64 {
+        self.result.usage.total().cost_usd.unwrap_or(0.0)
+    }
 }
 
 /// One run from its begin through all its lives to its end.
@@ -80,13 +88,39 @@ impl Player {
         };
         let Some(whole) = self.tell(&saga, is_repaired)? else { return Ok(()) };
         if !is_repaired {
-            let result = whole.summary.as_ref().and_then(|summary| summary.result.as_ref());
-            let expected = first.result.as_ref().map(|result| (&result.metrics, result.counts));
-            if result.map(|result| (&result.metrics, result.counts)) != expected {
-                return Err("invariant 2: metrics or counts are not those of an undisturbed run".to_owned());
-            }
+            self.is_as_if_undisturbed(&whole, &first)?;
         }
         if self.scenario.then_retry { self.retry(&whole, &repaired) } else { Ok(()) }
+    }
+
+    /// Invariant 2, also of a run that waited for people.
+    fn is_as_if_undisturbed(&self, whole: &Stored, undisturbed: &Reference) -> Result<(), String> {
+        let result = whole.result().ok_or("a completed run has no result")?;
+        let known = |result: &RunResult| {
+            let usage = RunUsage { unrecorded_usd: None, ..result.usage.clone() };
+            (result.metrics.clone(), result.counts, usage)
+        };
+        if known(result) != known(&undisturbed.result) {
+            return Err(format!(
+                "invariant 2: metrics, counts or usage are not those of an undisturbed run:\n{result:?}\n{:?}",
+                undisturbed.result
+            ));
+        }
+        // What asking people used is told by the revision that asked them.
+        let unused = |records: &Timeless| -> Timeless {
+            let people = self.scenario.script.people;
+            let unused = |mut record: TaskRecord| {
+                let (item_id, repeat) = (record.item_id.clone(), record.repeat);
+                let asked = |judgment: &&mut Judgment| people.are_asked(&judgment.judge.name, &item_id, repeat);
+                record.judgments.iter_mut().filter(asked).for_each(|judgment| judgment.usage = Usage::UNKNOWN);
+                record
+            };
+            records.iter().map(|(task, record)| (*task, unused(record.clone()))).collect()
+        };
+        match unused(&timeless_latest(&whole.records)) == unused(&undisturbed.records) {
+            true => Ok(()),
+            false => Err("invariant 2: the records are not those of an undisturbed run".to_owned()),
+        }
     }
 
     /// A new run that does the failed tasks of this one again.
@@ -100,7 +134,7 @@ impl Player {
             disturbances: &disturbances,
             scripts: [repaired; 2],
             is_retry: true,
-            taken_over: good.map(|record| TaskRecord { revision: 0, ..record.clone() }).collect(),
+            taken_over: good.map(taken_over).collect(),
         };
         let again = self.tell(&saga, false)?.ok_or("a retried run did not end")?;
         for record in &saga.taken_over {
@@ -124,17 +158,20 @@ impl Player {
         let twin = self.scenario.twins.last().copied();
         let rows = self.scenario.rows.iter().filter(|row| Some(row.row()) != twin).cloned().collect();
         let head = self.scenario.head(run_id);
+        let people = People { are_there: true, ..script.people };
         let life = Life {
             scenario: &self.scenario,
             head: head.clone(),
             disk: &self.disk,
             begin: Begin::Run,
-            script,
+            script: Script { people, ..script },
             on_failure: OnFailure::Skip,
             rows,
             done: BTreeSet::new(),
             disturbance: None,
+            before: &Stored::default(),
             steps: 0,
+            cost_usd: 0.0,
             number: self.lives,
             is_told: self.is_told,
         };
@@ -144,11 +181,11 @@ impl Player {
         let stored = self.stored(&head);
         self.disk = disk;
         match (lived.ended, lived.violations.as_slice()) {
-            (Some(Ok(result)), []) => {
-                Ok(Reference { records: timeless_latest(&stored.records), steps: lived.steps, result: Some(result) })
+            (Some(Ended::Ran(Ok(result))), []) if lived.given_up == 0 => {
+                Ok(Reference { records: timeless_latest(&stored.records), steps: lived.steps, result })
             }
-            (Some(Err(error)), []) => Err(format!("undisturbed, it ended early: {error}")),
-            (_, violations) => Err(format!("undisturbed: {}", violations.join("; "))),
+            (Some(Ended::Ran(Err(error))), []) => Err(format!("undisturbed, it ended early: {error}")),
+            (_, violations) => Err(format!("undisturbed, {} given up: {}", lived.given_up, violations.join("; "))),
         }
     }
 
@@ -160,8 +197,14 @@ impl Player {
             let is_last = disturbance.is_none();
             let retry_errors =
                 retry_errors && (is_last || self.scenario.chance.of("asks").at(number as u64).percent(50));
+            let asks_people = |percent| self.scenario.chance.of("asks people").at(number as u64).percent(percent);
             let begin = match (&before.summary, saga.is_retry) {
                 (Some(summary), _) if summary.status == RunStatus::Completed => return Ok(Some(before)),
+                (Some(summary), _) if summary.status == RunStatus::Awaiting && (is_last || asks_people(70)) => {
+                    Begin::Answer { all: is_last || asks_people(50) }
+                }
+                // Also of a run that is not at its end.
+                (Some(_), _) if !is_last && asks_people(20) => Begin::Answer { all: false },
                 (Some(_), _) => Begin::Resume { retry_errors: retry_errors && number > 0 },
                 (None, true) => Begin::Retry,
                 (None, false) => Begin::Run,
@@ -169,6 +212,9 @@ impl Player {
             let progress = before.records.len();
             let after = self.life(saga, number, begin, disturbance, &before)?;
             let status = after.summary.as_ref().map(|summary| summary.status);
+            if is_last && status == Some(RunStatus::Awaiting) && !matches!(begin, Begin::Answer { .. }) {
+                continue;
+            }
             if is_last && status != Some(RunStatus::Completed) {
                 if !self.scenario.twins.is_empty() {
                     return Ok(None);
@@ -197,6 +243,10 @@ impl Player {
         let mut done = done(&before.records, begin == Begin::Resume { retry_errors: true });
         done.extend(saga.taken_over.iter().map(|record| (record.row, record.repeat)));
         let rows = Arc::clone(&self.scenario.rows);
+        let is_answered = matches!(begin, Begin::Answer { .. });
+        let disturbance = disturbance.filter(|disturbance| !is_answered || disturbance.is_of_the_store());
+        // The records are read twice.
+        let steps = if is_answered { 8 + 2 * before.records.len() as u64 } else { expected.steps };
         let (rows, disturbance) = match disturbance {
             Some(changed @ Disturbance::DatasetChanged { at, is_cut }) => {
                 match changed_rows(&rows, before, at, is_cut) {
@@ -218,13 +268,15 @@ impl Player {
             rows,
             done,
             disturbance,
-            steps: expected.steps,
+            before,
+            steps,
+            cost_usd: expected.cost_usd(),
             number: self.lives,
             is_told: self.is_told,
         };
         let lived = life.live();
         let after = Stored::of(&self.disk, &saga.head.run_id).now_or_never().expect("memory does not wait");
-        let held = invariants::hold(&life, &lived, before, &after, &expected.records, &saga.taken_over);
+        let held = invariants::hold(&life, &lived, &after, &expected.records, &saga.taken_over);
         self.lives += 1;
         let told = format!("{} of {}, disturbed by {disturbance:?}", shown(begin), saga.head.run_id);
         self.note(&told, &lived);
@@ -239,12 +291,23 @@ impl Player {
             self.story.told.extend(lived.told.iter().map(|step| format!("    {step}")));
             let ended = match &lived.ended {
                 None => "killed".to_owned(),
-                Some(Ok(_)) => "completed".to_owned(),
-                Some(Err(error)) => error.to_string(),
+                Some(Ended::Ran(Ok(result))) => result.status.to_string(),
+                Some(Ended::Ran(Err(error))) => error.to_string(),
+                Some(Ended::Answered(Ok(answered))) => format!("{} given, {}", answered.given, answered.status),
+                Some(Ended::Answered(Err(error))) => error.to_string(),
             };
             self.story.told.push(format!("  {ended}"));
         }
     }
+}
+
+/// A good record as another run takes it over: there it costs nothing.
+fn taken_over(record: &TaskRecord) -> TaskRecord {
+    let free = |usage: Usage| Usage { cost_usd: usage.cost_usd.map(|_| 0.0), ..Usage::UNKNOWN };
+    let mut record = TaskRecord { revision: 0, ..record.clone() };
+    record.trace = Trace { usage: free(record.trace.usage), ..record.trace };
+    record.judgments.iter_mut().for_each(|judgment| judgment.usage = free(judgment.usage));
+    record
 }
 
 fn shown(begin: Begin) -> String {
