@@ -153,6 +153,12 @@ pub(crate) fn attempt(host: &str) -> CallError {
     late("timeout", format!("{host} did not finish its answer within the attempt's time"))
 }
 
+/// Whether nothing can have been done for a call that failed so: the server refused it, or never saw it.
+pub(crate) fn is_unbilled(code: &str) -> bool {
+    code.starts_with("http_")
+        || matches!(code, "connect" | "connect_timeout" | "name_not_resolved" | "request_invalid" | "tls_certificate")
+}
+
 /// Whether a server with this status wants fewer calls.
 pub(crate) fn asks_for_less(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 503 | 529)

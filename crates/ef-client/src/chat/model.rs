@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::answer::Tokens;
 use super::{Api, ChatReply, ChatRequest, ModelConfig, anthropic, openai, price, setup};
 use crate::exchange::Exchange;
+use crate::failure;
 use crate::sse::EventReader;
 use crate::{Clients, Endpoint, HttpRequest};
 
@@ -121,7 +122,7 @@ impl ChatModel {
             headers: self.headers.clone(),
             body: Some(self.body(request)?),
         };
-        let exchange = self.endpoint.open(http, context).await?;
+        let exchange = self.endpoint.open(http, context).await.map_err(|error| self.with_known_cost(error))?;
         if self.config.stream && exchange.is_of_type("text/event-stream") {
             match self.api {
                 Api::OpenAiChat => self.stream(exchange, openai::Stream::default(), request).await,
@@ -242,6 +243,14 @@ impl ChatModel {
         }
         let message = format!("what {host} answered is not JSON; if it stays so, check the address");
         CallError::new(ef_model::ErrorKind::Transient, "response_not_json", message)
+    }
+
+    /// What was refused, or never reached the model, cost nothing; what broke off may have.
+    fn with_known_cost(&self, error: CallError) -> CallError {
+        if self.config.price.is_some() && failure::is_unbilled(&error.code) {
+            return error.with_usage(Usage::cost(0.0));
+        }
+        error
     }
 
     fn invalid(&self, invalid: Invalid, usage: Usage) -> CallError {

@@ -1,6 +1,6 @@
 use ef_client::chat::{AnswerSchema, Api, ChatModel, ChatReply, ChatRequest, ModelConfig, Price};
 use ef_model::{ErrorKind, Pricing, Usage};
-use ef_testkit::model_server::{Finish, Reply, Script, Tokens};
+use ef_testkit::model_server::{Cut, Finish, Reply, Script, Tokens};
 use serde_json::{Value, json};
 
 use super::*;
@@ -138,6 +138,20 @@ async fn what_a_call_costs_follows_from_tokens_and_prices() {
         // 0.6 million at 2, 0.4 million at 0.5, 0.001 million at 10.
         assert!((reply.usage.cost_usd.expect("a price") - 1.41).abs() < 1e-9, "{:?}", reply.usage);
         assert_eq!(model.pricing(), Pricing::Bounded);
+    }
+}
+
+#[tokio::test]
+async fn what_was_refused_cost_nothing_and_what_broke_off_may_have() {
+    for api in APIS {
+        let cost = async |reply: Reply| {
+            let server = ModelServer::start(Script::always(reply));
+            let model = model(api, &server, |config| config.price = Some(PRICE));
+            model.complete(&question(), &context()).await.expect_err("no answer").usage.cost_usd
+        };
+        assert_eq!(cost(Reply::error(500)).await, Some(0.0));
+        assert_eq!(cost(Reply::rate_limited(None)).await, Some(0.0));
+        assert_eq!(cost(Reply::text("x").cut(Cut::InBody)).await, None);
     }
 }
 
