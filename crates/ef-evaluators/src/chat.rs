@@ -5,9 +5,10 @@ mod conversation;
 
 use ef_client::Clients;
 use ef_client::chat::{Api, ChatModel, ModelConfig};
-use ef_model::{CallContext, CallError, ConfigProblem, Environment, EvalItem, EvaluatorOutput, Pricing};
+use ef_model::{CallContext, CallError, ConfigProblem, Environment, EvalItem, EvaluatorOutput, Payload, Pricing};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use self::conversation::{Conversation, ConversationConfig};
 use crate::factory::{BuiltIn, problem};
@@ -72,6 +73,14 @@ impl BuiltIn for OpenAiChat {
         self.0.most_usd(item)
     }
 
+    fn requests(&self) -> u32 {
+        1
+    }
+
+    fn preview(&self, item: &EvalItem) -> Option<Payload> {
+        self.0.preview(item)
+    }
+
     async fn evaluate(&self, item: &EvalItem, context: &CallContext) -> Result<EvaluatorOutput, CallError> {
         self.0.evaluate(item, context).await
     }
@@ -95,6 +104,14 @@ impl BuiltIn for AnthropicMessages {
 
     fn most_usd(&self, item: &EvalItem) -> f64 {
         self.0.most_usd(item)
+    }
+
+    fn requests(&self) -> u32 {
+        1
+    }
+
+    fn preview(&self, item: &EvalItem) -> Option<Payload> {
+        self.0.preview(item)
     }
 
     async fn evaluate(&self, item: &EvalItem, context: &CallContext) -> Result<EvaluatorOutput, CallError> {
@@ -128,6 +145,16 @@ impl Chat {
     fn most_usd(&self, item: &EvalItem) -> f64 {
         // An item that cannot be asked about is not called for either.
         self.conversation.request(item).map_or(0.0, |request| self.model.most_usd(&request))
+    }
+
+    fn preview(&self, item: &EvalItem) -> Option<Payload> {
+        let request = self.conversation.request(item).ok()?;
+        let mut shown = serde_json::json!({"messages": request.messages});
+        let rest = [("system", request.system.map(Value::from)), ("tools", request.tools)];
+        for (name, value) in rest.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            shown[name] = value;
+        }
+        Some(Payload::from_value(&shown))
     }
 
     async fn evaluate(&self, item: &EvalItem, context: &CallContext) -> Result<EvaluatorOutput, CallError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ef_model::{
     BoxFuture, CallContext, CallError, ConfigProblem, CreateError, Environment, EvalItem, Evaluator, EvaluatorFactory,
-    EvaluatorOutput, Identity, Pricing,
+    EvaluatorOutput, Identity, Payload, Pricing,
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -35,6 +35,17 @@ pub(crate) trait BuiltIn: Sized + Send + Sync + 'static {
     fn most_usd(&self, item: &EvalItem) -> f64 {
         let _ = item;
         0.0
+    }
+
+    /// See [`Evaluator::requests`].
+    fn requests(&self) -> u32 {
+        0
+    }
+
+    /// See [`Evaluator::preview`].
+    fn preview(&self, item: &EvalItem) -> Option<Payload> {
+        let _ = item;
+        None
     }
 
     /// See [`Evaluator::evaluate`].
@@ -117,6 +128,14 @@ impl<B: BuiltIn> Evaluator for Identified<B> {
 
     fn most_usd(&self, item: &EvalItem) -> f64 {
         self.built_in.most_usd(item)
+    }
+
+    fn requests(&self) -> u32 {
+        self.built_in.requests()
+    }
+
+    fn preview(&self, item: &EvalItem) -> Option<Payload> {
+        self.built_in.preview(item)
     }
 
     fn evaluate<'a>(

@@ -184,6 +184,16 @@ impl BuiltIn for Http {
         self.cost.most_usd()
     }
 
+    fn requests(&self) -> u32 {
+        1
+    }
+
+    fn preview(&self, item: &EvalItem) -> Option<Payload> {
+        let HttpRequest { method, path, body, .. } = self.request(item).ok()?;
+        let body = body.map(|body| String::from_utf8_lossy(&body).into_owned());
+        Some(Payload::from_value(&serde_json::json!({"method": method.as_str(), "query": path, "body": body})))
+    }
+
     async fn evaluate(&self, item: &EvalItem, context: &CallContext) -> Result<EvaluatorOutput, CallError> {
         let response = self.endpoint.send(self.request(item)?, context).await?;
         self.read(&response).map_err(|error| error.with_usage(self.cost.usage()))
