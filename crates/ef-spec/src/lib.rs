@@ -16,4 +16,5 @@ mod yaml;
 pub use load::{Draft, DraftComponent, LoadedSpec, MAX_BYTES, parse};
 pub use migrate::{MigrateError, SCHEMA_VERSIONS, migrate};
 pub use model::{Aggregator, DatasetSpec, EvalSpec, EvaluatorSpec, JudgeSpec, MetricSpec, OnFailure, Runtime, Scoring};
+pub use password::without_password;
 pub use problem::{SpecErrors, SpecProblem};

@@ -56,7 +56,7 @@ impl EvalSpec {
     #[must_use]
     pub fn to_value(&self) -> Value {
         let mut value = serde_json::to_value(self).expect("map keys are texts");
-        value["runtime"]["trace_store"] = password::removed(&self.runtime.trace_store).into();
+        value["runtime"]["trace_store"] = password::without_password(&self.runtime.trace_store).into();
         value
     }
 

@@ -11,8 +11,12 @@ pub(crate) fn masked(mut text: String) -> String {
     text
 }
 
-/// The URI without its password.
-pub(crate) fn removed(uri: &str) -> String {
+/// A store's URI without its password: what may be shown and kept of it. Everything else stays as it is.
+///
+/// A password is what stands between a user and `@`, or in a parameter whose name says so, such as `password` or
+/// `secret_access_key`. A variable such as `${PGPASSWORD}` is a name and not a password.
+#[must_use]
+pub fn without_password(uri: &str) -> String {
     let Some((scheme, _)) = uri.split_once(MARK) else { return uri.to_owned() };
     let mut rest = uri;
     let mut kept = String::with_capacity(uri.len());
@@ -29,8 +33,9 @@ pub(crate) fn removed(uri: &str) -> String {
 
 /// What stands between a URI's scheme and the rest of it.
 const MARK: &str = "://";
-/// The parameter that holds a password where a URI's user has none.
-const PARAMETER: &str = "password=";
+/// What the name of a parameter has in it that holds a secret, in small letters.
+const SECRET_NAMES: [&str; 9] =
+    ["password", "passwd", "pwd", "secret", "token", "access_key", "account_key", "credential", "signature"];
 
 /// The places of the passwords of all URIs in a text: `scheme://user:HERE@host` and `?password=HERE`.
 fn find(text: &str) -> Vec<Range<usize>> {
@@ -78,10 +83,18 @@ fn of_uri(text: &str, start: usize) -> Vec<Range<usize>> {
         found.push(start + colon + 1..start + host);
     }
     let mut from = host;
-    while let Some(parameter) = uri[from..].find(PARAMETER) {
-        let value = from + parameter + PARAMETER.len();
-        from = value + uri[value..].find(['&', '#']).unwrap_or_else(|| uri.len() - value);
-        found.push(start + value..start + from);
+    while let Some(equals) = uri[from..].find('=') {
+        let value = from + equals + 1;
+        let name = &uri[from..value - 1];
+        let name = &name[name.rfind(['?', '&', ';', '/']).map_or(0, |mark| mark + 1)..];
+        let end = value + uri[value..].find(['&', '#']).unwrap_or_else(|| uri.len() - value);
+        // A name that is encoded may be any.
+        if name.contains('%') || SECRET_NAMES.iter().any(|secret| name.to_ascii_lowercase().contains(secret)) {
+            found.push(start + value..start + end);
+            from = end;
+        } else {
+            from = value;
+        }
     }
     found.retain(|range| !range.is_empty() && !is_variable(&text[range.clone()]));
     found
@@ -101,13 +114,20 @@ mod tests {
             ("postgres://u:p@ss:w/rd@host:5432/db?x=1", "postgres://u@host:5432/db?x=1"),
             ("postgres://host/db?user=u&password=s3cret&x=1", "postgres://host/db?user=u&password=&x=1"),
             ("postgres://host/db?password=password=s3cret", "postgres://host/db?password="),
+            ("postgres://host/db?sslmode=require&PASSWORD=s3cret", "postgres://host/db?sslmode=require&PASSWORD="),
+            ("postgres://host/db?pass%77ord=s3cret&x=1", "postgres://host/db?pass%77ord=&x=1"),
+            ("postgres://host/db?sslpassword=s3cret#x", "postgres://host/db?sslpassword=#x"),
+            ("s3://b/p?format=parquet&secret_access_key=a/b+c=&x=1", "s3://b/p?format=parquet&secret_access_key=&x=1"),
+            ("s3://b/p?aws_session_token=s3cret", "s3://b/p?aws_session_token="),
+            ("s3://b/p=q?format=parquet&endpoint=http%3A%2F%2Fh", "s3://b/p=q?format=parquet&endpoint=http%3A%2F%2Fh"),
+            ("postgres://host/db?password=${PGPASSWORD}", "postgres://host/db?password=${PGPASSWORD}"),
             ("postgres://u:${PGPASSWORD}@host/db", "postgres://u:${PGPASSWORD}@host/db"),
             ("postgres://u@host:5432/db", "postgres://u@host:5432/db"),
             ("postgres://u:@host/db", "postgres://u:@host/db"),
             ("postgres://u:a<b'c \"d@host/db", "postgres://u@host/db"),
             ("no uri: a@b", "no uri: a@b"),
         ] {
-            assert_eq!(super::removed(uri), expected);
+            assert_eq!(super::without_password(uri), expected);
         }
     }
 

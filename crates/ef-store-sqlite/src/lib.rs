@@ -1,6 +1,7 @@
 //! A [`TraceStore`](ef_model::TraceStore) in one SQLite file.
 #![doc = include_str!("../README.md")]
 
+mod admin;
 mod cut;
 mod fault;
 mod insert;
@@ -8,6 +9,7 @@ mod judgment_keys;
 mod key_filter;
 mod keys;
 mod known;
+mod migrate;
 mod open;
 mod packed_record;
 mod payloads;
@@ -22,6 +24,7 @@ mod uri;
 mod write;
 mod writer;
 
+pub use admin::SqliteAdmin;
 pub use schema::SCHEMA_VERSION;
 pub use store::SqliteStore;
 pub use uri::path_of;

@@ -59,7 +59,7 @@ pub(crate) fn reader_options(path: &Path) -> SqliteConnectOptions {
 }
 
 /// What all connections have in common once the file is known to be ours.
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
     bare_options(path)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)

@@ -44,6 +44,11 @@ impl RunLocks {
         self.held().remove(run);
     }
 
+    /// Gives all of them back.
+    pub(crate) fn release_all(&self) {
+        self.held().clear();
+    }
+
     fn held(&self) -> MutexGuard<'_, HashMap<RunId, RunLock>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

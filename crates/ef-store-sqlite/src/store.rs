@@ -112,4 +112,8 @@ impl TraceStore for SqliteStore {
     fn judgments<'a>(&'a self, keys: &'a [Digest]) -> BoxFuture<'a, Result<Vec<Option<FoundJudgment>>, StoreError>> {
         Box::pin(judgment_keys::get(self, keys))
     }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Self::close(self))
+    }
 }

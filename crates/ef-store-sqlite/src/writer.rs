@@ -76,11 +76,12 @@ impl WriterHandle {
         answered.await.map_err(|_| gone())?
     }
 
-    /// Closes the connection, after what was handed over before. Nothing can be written afterwards.
+    /// Closes the connection and gives the runs back, after what was handed over before. Nothing can be written afterwards.
     pub(crate) async fn close(&self) {
-        let closed = self.run(|writer, _| {
+        let closed = self.run(|writer, locks| {
             writer.known = None;
             writer.connection = Link::Closed;
+            locks.release_all();
             Ok(())
         });
         // A writer that is gone has closed its connection.

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use ef_model::{RecordFilter, RunId, StoreError, TraceStore};
-use ef_store_sqlite::{SCHEMA_VERSION, SqliteStore};
+use ef_model::{RecordFilter, RunId, StoreAdmin, StoreContent, StoreError, TraceStore};
+use ef_store_sqlite::{SCHEMA_VERSION, SqliteAdmin, SqliteStore};
 use ef_testkit::{commit, head};
 use futures_util::TryStreamExt;
 use tempfile::TempDir;
@@ -190,4 +190,44 @@ async fn judgments_can_be_queried_with_any_sqlite_client() {
         .query_row("SELECT count(*), avg(number), min(judge) FROM judgments WHERE run_id = 'run'", [], row)
         .expect("the view");
     assert_eq!(found, (10, 1.5, "judge".to_owned()));
+}
+
+#[tokio::test]
+async fn whoever_looks_after_the_file_is_told_what_is_in_it() {
+    let (_folder, path) = folder();
+    let admin = SqliteAdmin::new(&path);
+    let absent = admin.info().await.expect_err("there is no file");
+    assert!(matches!(absent, StoreError::Unavailable { .. }), "{absent:?}");
+    assert!(!path.exists(), "asking makes nothing");
+    admin.init().await.expect("made");
+    admin.init().await.expect("there already");
+    let empty = Some(StoreContent { runs: 0, records: 0 });
+    assert_eq!(admin.info().await.expect("a store").content, empty);
+    store_with_records(&path, "one", 1..11).await.close().await;
+    let open = store_with_records(&path, "two", 1..6).await;
+    let info = admin.info().await.expect("a store");
+    assert_eq!(info.schema_version, SCHEMA_VERSION);
+    assert_eq!(info.content, Some(StoreContent { runs: 2, records: 15 }));
+    open.close().await;
+    let bytes = std::fs::metadata(&path).expect("there").len();
+    assert_eq!(admin.info().await.expect("a store").bytes, Some(bytes), "the log is gone, and with it its bytes");
+    assert_eq!(admin.migrate(SCHEMA_VERSION).await.expect("nothing to do"), SCHEMA_VERSION);
+    let refused = admin.migrate(SCHEMA_VERSION + 1).await.expect_err("nothing leads there");
+    assert!(matches!(refused, StoreError::SchemaVersion { found: SCHEMA_VERSION, .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn the_version_of_a_store_that_this_build_cannot_read_is_told_all_the_same() {
+    let (_folder, path) = folder();
+    store_with_records(&path, "run", 1..3).await.close().await;
+    rusqlite::Connection::open(&path)
+        .and_then(|connection| connection.pragma_update(None, "user_version", 9))
+        .expect("the version is set");
+    let before = std::fs::read(&path).expect("readable");
+    let admin = SqliteAdmin::new(&path);
+    let info = admin.info().await.expect("a store");
+    assert_eq!((info.schema_version, info.content), (9, None));
+    let refused = admin.migrate(SCHEMA_VERSION).await.expect_err("there is no way back");
+    assert!(matches!(refused, StoreError::SchemaVersion { found: 9, .. }), "{refused:?}");
+    assert_eq!(std::fs::read(&path).expect("readable"), before);
 }

@@ -9,9 +9,9 @@ mod memory;
 pub mod model_server;
 #[cfg(feature = "postgres-server")]
 pub mod postgres_server;
+mod python;
 #[cfg(feature = "s3-server")]
 pub mod s3_server;
-mod python;
 mod samples;
 pub mod simulation;
 mod source;
