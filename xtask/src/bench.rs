@@ -7,16 +7,18 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::measure::measured;
 use crate::step::Failure;
 
 mod dataset;
 mod figures;
+mod network;
 mod programs;
 mod report;
 mod resume;
+mod stores;
 mod targets;
 
 use figures::{Figures, Size, Start};
@@ -25,6 +27,9 @@ use programs::Programs;
 /// Arguments of `cargo xtask bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
+    /// What to measure instead: the stores, each beside the barest program that writes the same rows, and an export; or an
+    /// evaluation that calls a model twice an item, beside a bare loop of the same calls.
+    subject: Option<Subject>,
     /// Numbers of items.
     #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000")]
     sizes: Vec<u64>,
@@ -42,10 +47,28 @@ pub(crate) struct Arguments {
     resume: bool,
 }
 
+/// What can be measured besides `ef run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    Network,
+    Stores,
+}
+
+/// Items of the bench of stores.
+const STORED: u64 = 100_000;
+
 /// Runs the bench: results as a table on standard output and as JSON in a file.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let programs = programs::build()?;
     let scratch = Scratch::new(&programs.target_directory.join("bench"))?;
+    if arguments.subject == Some(Subject::Stores) {
+        let is_met = stores::run(&programs, &scratch.0, STORED, arguments.runs)?;
+        return if arguments.check && !is_met { Err(Failure::new("a target is not met")) } else { Ok(()) };
+    }
+    if arguments.subject == Some(Subject::Network) {
+        let is_met = network::run(&programs, &scratch.0, arguments.runs)?;
+        return if arguments.check && !is_met { Err(Failure::new("a target is not met")) } else { Ok(()) };
+    }
     if arguments.resume {
         return resumed(arguments, &programs, &scratch.0);
     }

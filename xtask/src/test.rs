@@ -1,5 +1,7 @@
 //! `cargo xtask test`: every test of the workspace, with the best runner that is installed.
 
+mod prerequisites;
+
 use clap::Args;
 
 use crate::step::{self, Failure, cargo};
@@ -17,6 +19,7 @@ pub(crate) struct Arguments {
 
 /// Runs the tests, then the doctests, which nextest does not run.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let variables = prerequisites::prepare(&arguments.package)?;
     let nextest = step::succeeds(&mut cargo(["nextest", "--version"]));
     let mut tests = if nextest {
         eprintln!("==> tests, with cargo-nextest");
@@ -26,14 +29,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         // Cargo counts unit tests of libraries and binaries among --tests.
         cargo(["test", "--tests", "--examples"])
     };
-    step::run(tests.args(selection(&arguments.package)).args(&arguments.passed_on))?;
+    let selected = tests.args(selection(&arguments.package)).args(&arguments.passed_on);
+    step::run(selected.envs(variables.iter().cloned()))?;
     // xtask has no library, and cargo refuses to look for doctests there.
     let libraries: Vec<String> = arguments.package.iter().filter(|&package| package != "xtask").cloned().collect();
     if libraries.is_empty() && !arguments.package.is_empty() {
         return Ok(());
     }
     eprintln!("==> doctests");
-    step::run(cargo(["test", "--doc"]).args(selection(&libraries)))
+    step::run(cargo(["test", "--doc"]).args(selection(&libraries)).envs(variables))
 }
 
 fn selection(packages: &[String]) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 use super::figures::Sample;
-use crate::measure::measured;
+use crate::measure::{Usage, measured};
 use crate::step::{self, Failure, cargo};
 
 /// The cheapest evaluation: an evaluator that gives its input back, and a judge that compares it with the reference.
@@ -56,8 +56,18 @@ fn target_directory() -> Result<PathBuf, Failure> {
 }
 
 impl Programs {
-    /// `ef run` into a new store; its files are gone afterwards.
+    /// `ef run` into a new store; its files are gone with the next run.
     pub(super) fn run(&self, dataset: &Path, items: u64, scratch: &Path) -> Result<Sample, Failure> {
+        let (usage, database) = self.run_into(dataset, items, scratch)?;
+        Ok(Sample { usage, disk_bytes: size_of(&database) })
+    }
+
+    /// A new store with a run of so many items.
+    pub(super) fn stored(&self, dataset: &Path, items: u64, scratch: &Path) -> Result<PathBuf, Failure> {
+        self.run_into(dataset, items, scratch).map(|(_, database)| database)
+    }
+
+    fn run_into(&self, dataset: &Path, items: u64, scratch: &Path) -> Result<(Usage, PathBuf), Failure> {
         let folder = new_folder(scratch)?;
         let spec = folder.join("spec.yaml");
         std::fs::write(&spec, SPEC).map_err(|error| Failure::new(format!("{}: {error}", spec.display())))?;
@@ -68,7 +78,7 @@ impl Programs {
         ef.arg("--output").arg(folder.join("out")).args(["--format", "json"]);
         let (usage, printed) = measured(&ef, scratch)?;
         assert_whole(&printed, items)?;
-        Ok(Sample { usage, disk_bytes: size_of(&database) })
+        Ok((usage, database))
     }
 
     /// The floor into a new database; its files are gone afterwards.
@@ -89,7 +99,7 @@ impl Programs {
 }
 
 /// An empty folder in place of the last run's, whose pages need not reach the disk any more.
-fn new_folder(scratch: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn new_folder(scratch: &Path) -> Result<PathBuf, Failure> {
     let folder = scratch.join(RUN);
     let failed = |error| Failure::new(format!("{}: {error}", folder.display()));
     if folder.exists() {
@@ -100,7 +110,7 @@ fn new_folder(scratch: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Bytes of the database and of the log beside it.
-fn size_of(database: &Path) -> u64 {
+pub(super) fn size_of(database: &Path) -> u64 {
     let log = format!("{}-wal", database.display());
     [database, Path::new(&log)].iter().filter_map(|path| std::fs::metadata(path).ok()).map(|file| file.len()).sum()
 }

@@ -22,9 +22,14 @@ pub(super) fn table(figures: &Figures, targets: &[Target]) -> String {
         start.version_ms.len(),
         figures.cpus
     );
+    [aligned(&rows), starts, judged(targets)].join("\n")
+}
+
+/// The targets with what was measured.
+pub(super) fn judged(targets: &[Target]) -> String {
     let mut judged = vec![["target", "wanted", "measured", ""].map(str::to_owned)];
     judged.extend(targets.iter().map(verdict));
-    [aligned(&rows), starts, aligned(&judged)].join("\n")
+    aligned(&judged)
 }
 
 fn row(size: &Size, program: &str, summary: Summary, ratio: String) -> [String; 8] {
