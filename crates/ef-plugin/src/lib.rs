@@ -2,11 +2,18 @@
 #![doc = ""]
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "contract")]
+pub mod contract;
 mod lookup;
 mod nearest;
 mod problem;
+#[cfg(all(feature = "process", unix))]
+pub mod process;
+#[cfg(all(feature = "process", unix))]
+pub mod python;
 mod registry;
 mod schema;
+pub mod templates;
 pub mod variables;
 
 pub use lookup::{ComponentKind, LookupError};

@@ -59,6 +59,12 @@ impl ConfigSchema {
         Err(problems)
     }
 
+    /// Everything that is wrong with a config whose variables are resolved already.
+    #[cfg(all(feature = "process", unix))]
+    pub(crate) fn check_resolved(&self, config: &Value) -> Vec<ConfigProblem> {
+        self.check(config, |_| true)
+    }
+
     /// Everything that is wrong with the config, in the order of the pointers. No message quotes a value.
     fn check(&self, config: &Value, counts: impl Fn(&jsonschema::ValidationError<'_>) -> bool) -> Vec<ConfigProblem> {
         let words = Words { schema: &self.schema, config };
