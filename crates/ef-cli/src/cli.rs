@@ -26,6 +26,7 @@ pub(crate) enum Command {
     Gate(commands::gate::Args),
     Verify(commands::verify::Args),
     Judge(commands::judge::Args),
+    Plugins(commands::plugins::Args),
     Schema(commands::schema::Args),
     Migrate(commands::migrate::Args),
     Tracestore(commands::tracestore::Args),

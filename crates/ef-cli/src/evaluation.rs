@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use ef_model::{RunId, RunResult, StoreError};
-use ef_runner::{Events, RunError, Stopper};
+use ef_model::{RunId, RunResult, RunStatus, StoreError, TraceStore};
+use ef_runner::{Events, RunError, RunJudge, Stopper};
 
+use crate::compose::Parts;
 use crate::failure::{self, Failure};
 use crate::output::{self, Format};
-use crate::{Exit, artifact, progress, signals};
+use crate::{Exit, artifact, progress, queue, signals};
 
 /// Where a result goes.
 #[derive(Debug, clap::Args)]
@@ -20,22 +21,50 @@ pub(crate) struct ResultArgs {
     pub(crate) format: Format,
 }
 
-/// Waits for a run that is being driven, shows how far it is, and stops it when a signal says so.
+/// Waits for a run that is being driven, shows how far it is, and stops it when a signal says so; at a second signal it
+/// fails at once.
 pub(crate) async fn watched<T>(
     run: impl Future<Output = T>,
     stopper: Stopper,
     events: Events,
     total: Option<u64>,
     format: Format,
-) -> T {
+    parts: &Parts,
+) -> Result<T, Failure> {
     let progress = progress::line(total, progress::is_visible() && format == Format::Text);
-    let watching = tokio::spawn(signals::watch(stopper, progress.clone()));
-    let showing = tokio::spawn(progress::show(events, progress));
-    let ended = run.await;
-    watching.abort();
+    parts.give_way(&progress);
+    let showing = tokio::spawn(progress::show(events, progress.clone(), parts.clients.clone()));
+    let ended = tokio::select! {
+        ended = run => Some(ended),
+        // The run is dropped, and with it whatever it had started.
+        () = signals::watch(stopper, progress) => None,
+    };
     // The events end with the run.
     let _ = showing.await;
-    ended
+    ended.ok_or_else(|| {
+        Failure::new(Exit::Interrupted, "stopped at once").hint("what was reported as done is kept: `ef resume latest`")
+    })
+}
+
+/// Where a run awaits people, writes what they are asked. The file can be written again at any time, so that a failure is
+/// told and changes nothing.
+pub(crate) async fn ask_people(
+    args: &ResultArgs,
+    store: &dyn TraceStore,
+    ended: &Result<RunResult, RunError>,
+    judges: &[RunJudge],
+) {
+    let Ok(result @ RunResult { status: RunStatus::Awaiting, .. }) = ended else { return };
+    let path = queue::path(&args.output, &result.head.run_id);
+    match queue::write(store, &result.head.run_id, judges, &path).await {
+        Ok(count) => {
+            let judgments = if count == 1 { "judgment waits" } else { "judgments wait" };
+            output::say(&format!("queue   {count} {judgments} for people: {}", path.display()));
+        }
+        Err(failure) => {
+            failure.report();
+        }
+    }
 }
 
 /// Tells how a run ended. `store` is the argument that a next command needs.
@@ -53,7 +82,14 @@ pub(crate) fn conclude(
             let path = written?;
             if args.format == Format::Text {
                 output::say(&format!("result  {}", path.display()));
-                output::say(&format!("next    ef show {run_id} --traces{store}"));
+                let next = match result.status {
+                    RunStatus::Awaiting => {
+                        let queue = queue::path(&args.output, run_id);
+                        format!("fill in the scores, then ef judge import {run_id} {}", queue.display())
+                    }
+                    _ => format!("ef show {run_id} --traces"),
+                };
+                output::say(&format!("next    {next}{store}"));
             }
             Ok(Exit::Done)
         }

@@ -8,7 +8,7 @@ use ef_runner::{RunError, StopCause};
 use ef_spec::{MigrateError, SpecErrors};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
-use crate::{Exit, output};
+use crate::{Exit, output, stores};
 
 /// A command that did not do what it was asked to.
 pub(crate) struct Failure {
@@ -39,6 +39,19 @@ impl Failure {
 
     pub(crate) fn spec(errors: SpecErrors) -> Self {
         Self::report_of(Exit::Usage, errors)
+    }
+
+    /// What a report shows, with the lines of a file.
+    pub(crate) fn diagnostic(exit: Exit, report: impl Diagnostic + Send + Sync + 'static) -> Self {
+        Self { exit, what: What::Report(Box::new(report)) }
+    }
+
+    /// What went wrong, without what to do.
+    pub(crate) fn message(&self) -> String {
+        match &self.what {
+            What::Message { message, .. } => message.clone(),
+            What::Report(report) => report.to_string(),
+        }
     }
 
     /// What is wrong with a spec, ending in this way.
@@ -108,38 +121,15 @@ pub(crate) fn install_panic_hook() {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let (exit, hint) = match &error {
-            StoreError::Unavailable { .. } => (
-                Exit::Store,
-                Some(
-                    "check the path, its permissions and the room on its disk, or name another file with --store sqlite://PATH"
-                        .to_owned(),
-                ),
-            ),
-            StoreError::SchemaVersion { found, supported, .. } if found > supported => {
-                (Exit::Store, Some("a newer ef made it: update ef, or use another --store".to_owned()))
-            }
-            StoreError::SchemaVersion { .. } => {
-                (Exit::Store, Some("use the ef that made it, or another --store".to_owned()))
-            }
-            StoreError::NotAStore { .. } => {
-                (Exit::Store, Some("name another file with --store sqlite://PATH; ef makes it".to_owned()))
-            }
-            StoreError::Damaged { .. } => {
-                (Exit::Store, Some("restore the file from a copy; `PRAGMA integrity_check` tells more".to_owned()))
-            }
-            StoreError::Conflict { .. } => {
-                (Exit::Usage, Some("item ids are unique in a dataset: map another column to item_id".to_owned()))
-            }
-            StoreError::RunExists(_) => (Exit::Usage, Some("choose another --run-id, or leave it out".to_owned())),
-            StoreError::RunBusy(_) => {
-                (Exit::Store, Some("wait for it, or end it; a lock of a process that is gone holds nobody".to_owned()))
-            }
-            StoreError::RunNotFound(_) => (Exit::Usage, Some("`ef runs` lists the runs".to_owned())),
-            StoreError::RunClosed(_) => (Exit::Usage, None),
+        let exit = match &error {
+            StoreError::Conflict { .. }
+            | StoreError::RunExists(_)
+            | StoreError::RunNotFound(_)
+            | StoreError::RunClosed(_) => Exit::Usage,
+            _ => Exit::Store,
         };
         let failure = Self::new(exit, error.to_string());
-        match hint {
+        match stores::hint(&error) {
             Some(hint) => failure.hint(hint),
             None => failure,
         }
@@ -175,7 +165,7 @@ impl From<MigrateError> for Failure {
 pub(crate) fn exit_of(cause: &StopCause) -> Exit {
     match cause {
         StopCause::Interrupted => Exit::Interrupted,
-        StopCause::Dataset(_) => Exit::Usage,
+        StopCause::Dataset(_) | StopCause::Unpriced { .. } => Exit::Usage,
         StopCause::Source(_) => Exit::Verification,
         StopCause::Store => Exit::Store,
         _ => Exit::Aborted,

@@ -5,11 +5,15 @@ mod artifact;
 mod cli;
 mod commands;
 mod compose;
+mod dry_run;
 mod evaluation;
 mod exit;
 mod failure;
 mod output;
+mod plugins;
 mod progress;
+mod prompt;
+mod queue;
 mod run_ref;
 mod signals;
 mod stores;
@@ -17,13 +21,30 @@ mod stores;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use ef_plugin::{Registry, RegistryError};
 
 pub use exit::{EXIT_CODES, Exit};
 
 /// Runs the program: reads its arguments, does what they say, and tells how it ended.
 #[must_use]
 pub fn main() -> ExitCode {
+    run(|_| Ok(()))
+}
+
+/// Runs the program with evaluators and judges of one's own, which `add` registers. That is all that the `main` of an `ef`
+/// of one's own has to do.
+#[must_use]
+pub fn run(add: impl FnOnce(&mut Registry) -> Result<(), RegistryError>) -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == plugins::sandbox::LAUNCHER) {
+        output::say(&plugins::sandbox::launch(arguments));
+        return Exit::Component.into();
+    }
     failure::install_panic_hook();
+    let mut own = Registry::new();
+    if let Err(error) = add(&mut own) {
+        return failure::Failure::from(error).report().into();
+    }
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -33,7 +54,7 @@ pub fn main() -> ExitCode {
             return code.into();
         }
     };
-    match commands::execute(cli.command) {
+    match commands::execute(cli.command, own) {
         Ok(exit) => exit.into(),
         Err(failure) => failure.report().into(),
     }

@@ -1,8 +1,9 @@
 //! The progress line: on a terminal, on standard error.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ef_client::{Clients, LimitView};
 use ef_model::Counts;
 use ef_runner::{Events, RunEvent};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -14,30 +15,93 @@ pub(crate) fn line(total: Option<u64>, visible: bool) -> ProgressBar {
     if visible { bar(total) } else { ProgressBar::hidden() }
 }
 
-/// Reads a run's events until it is over, and shows them on the line.
-pub(crate) async fn show(mut events: Events, bar: ProgressBar) {
-    let mut retries = 0_u64;
-    let mut earlier = String::new();
-    while let Some(event) = events.next().await {
+/// How often limits are looked at.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Reads a run's events until it is over, and shows them on the line, with how the limits of `clients` stand.
+pub(crate) async fn show(mut events: Events, bar: ProgressBar, clients: Clients) {
+    let mut seen = Seen::default();
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let is_shown = !bar.is_hidden();
+    loop {
+        tokio::select! {
+            event = events.next() => match event {
+                Some(event) => seen.enter(event, &bar),
+                None => break,
+            },
+            _ = ticks.tick(), if is_shown => bar.set_message(seen.message(&clients.limits())),
+        }
+    }
+    bar.finish_and_clear();
+}
+
+/// What the events have told.
+#[derive(Default)]
+struct Seen {
+    counts: Counts,
+    in_flight: usize,
+    retries: u64,
+    spent_usd: Option<f64>,
+    done_before: u64,
+}
+
+impl Seen {
+    fn enter(&mut self, event: RunEvent, bar: &ProgressBar) {
         match event {
-            RunEvent::Committed { counts, in_flight, .. } => {
+            RunEvent::Committed { counts, in_flight, spent_usd, .. } => {
                 bar.set_position(counts.tasks());
-                bar.set_message(message(&counts, in_flight, retries) + &earlier);
+                (self.counts, self.in_flight, self.spent_usd) = (counts, in_flight, spent_usd);
             }
             RunEvent::Resumed { done, .. } => {
                 // The line counts what is done now, and so does its rate.
-                earlier = format!(" · {done} done before");
+                self.done_before = done;
                 if let Some(total) = bar.length() {
                     bar.set_length(total.saturating_sub(done));
                 }
             }
-            RunEvent::Retrying { .. } => retries += 1,
+            RunEvent::Retrying { .. } => self.retries += 1,
             RunEvent::Stopping { .. } => bar.set_prefix("stopping"),
             RunEvent::Finishing => bar.set_prefix("computing metrics"),
             _ => {}
         }
     }
-    bar.finish_and_clear();
+
+    fn message(&self, limits: &[LimitView]) -> String {
+        let Self { counts, retries, .. } = self;
+        let mut message = format!("{} in flight", self.in_flight);
+        let failures = [
+            (counts.error, "failed"),
+            (counts.timeout, "timed out"),
+            (counts.skipped, "skipped"),
+            (counts.judge_error, "judge errors"),
+            (counts.pending, "pending"),
+            (*retries, "retries"),
+            (self.done_before, "done before"),
+        ];
+        for (count, what) in failures.into_iter().filter(|(count, _)| *count > 0) {
+            message += &format!(" · {count} {what}");
+        }
+        if let Some(usd) = self.spent_usd.filter(|usd| *usd > 0.0) {
+            message += &format!(" · ${usd:.2}");
+        }
+        for limit in limits {
+            message += &format!(" · {}", limit_text(limit, Instant::now()));
+        }
+        message
+    }
+}
+
+/// `api.example.com 12/64`: calls in flight of those that may be, those that wait, and how long the server wants nothing.
+fn limit_text(LimitView { host, in_flight, limit, waiting, held_until }: &LimitView, now: Instant) -> String {
+    let mut text = format!("{host} {in_flight}/{limit}");
+    if *waiting > 0 {
+        text += &format!(", {waiting} waiting");
+    }
+    if let Some(wait) = held_until.and_then(|until| until.checked_duration_since(now)).filter(|wait| !wait.is_zero()) {
+        text += &format!(", held back {:.0} s", wait.as_secs_f64().ceil());
+    }
+    text
 }
 
 fn bar(total: Option<u64>) -> ProgressBar {
@@ -56,21 +120,6 @@ fn bar(total: Option<u64>) -> ProgressBar {
     bar.set_prefix("running");
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
-}
-
-fn message(counts: &Counts, in_flight: usize, retries: u64) -> String {
-    let mut message = format!("{in_flight} in flight");
-    let failures = [
-        (counts.error, "failed"),
-        (counts.timeout, "timed out"),
-        (counts.skipped, "skipped"),
-        (counts.judge_error, "judge errors"),
-        (retries, "retries"),
-    ];
-    for (count, what) in failures.into_iter().filter(|(count, _)| *count > 0) {
-        message += &format!(" · {count} {what}");
-    }
-    message
 }
 
 /// Whether progress is shown: only to a person at a terminal.

@@ -3,17 +3,24 @@
 use ef_runner::Stopper;
 use indicatif::ProgressBar;
 
-use crate::{Exit, output};
+use crate::output;
 
-/// The first signal ends the run gently; the second ends the program at once. What was reported as committed is durable
-/// either way.
+/// The first signal ends the run gently; with the second it returns, and the run is to be dropped. What was reported as
+/// committed is durable either way.
 pub(crate) async fn watch(stopper: Stopper, progress: ProgressBar) {
-    let Ok(mut signals) = Signals::listen() else { return };
+    let Ok(mut signals) = Signals::listen() else { return std::future::pending().await };
     signals.next().await;
     stopper.stop();
     progress.suspend(|| output::say("stopping: what is in flight is finished and kept; once more to stop at once"));
     signals.next().await;
-    std::process::exit(i32::from(Exit::Interrupted.code()));
+}
+
+/// Waits for the first signal, for what may end at any moment. Where signals cannot be listened to, there is none.
+pub(crate) async fn first() {
+    match Signals::listen() {
+        Ok(mut signals) => signals.next().await,
+        Err(_) => std::future::pending().await,
+    }
 }
 
 /// The signals that end a run. They are listened to from first to last, so that none is lost between two.

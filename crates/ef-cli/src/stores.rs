@@ -1,9 +1,19 @@
-//! Stores by the schemes of their URIs.
+//! Trace stores by their URIs.
 
-use ef_store_sqlite::SqliteStore;
+mod argument;
+mod hints;
+mod places;
 
-use crate::Exit;
+use std::sync::Arc;
+
+use ef_model::{Environment, StoreAdmin, StoreError, TraceStore};
+
+use crate::compose;
 use crate::failure::Failure;
+
+pub(crate) use argument::argument;
+pub(crate) use hints::hint;
+use places::Place;
 
 /// The store that is used where none is named.
 pub(crate) const DEFAULT: &str = "sqlite://";
@@ -17,51 +27,83 @@ pub(crate) struct StoreArgs {
 }
 
 impl StoreArgs {
+    /// The URI, as it was written.
+    pub(crate) fn uri(&self) -> &str {
+        self.store.as_deref().unwrap_or(DEFAULT)
+    }
+
     /// Opens the store that is there.
-    pub(crate) async fn open(&self) -> Result<SqliteStore, Failure> {
-        let uri = self.store.as_deref().unwrap_or(DEFAULT);
-        let path = path_of(uri)?;
-        if !path.exists() {
-            let message = format!("there is no trace store at sqlite://{}", path.display());
-            let hint = "`ef run` makes it, and so does `ef tracestore init`; --store names another";
-            return Err(Failure::new(Exit::Store, message).hint(hint));
+    pub(crate) async fn open(&self) -> Result<Arc<dyn TraceStore>, Failure> {
+        Location::parse(self.uri())?.open().await
+    }
+}
+
+/// Opens the store of this URI, and makes it where there is none and a run may make one.
+pub(crate) async fn open_or_create(uri: &str) -> Result<Arc<dyn TraceStore>, Failure> {
+    let location = Location::parse(uri)?;
+    if location.place.is_made_by_a_run() {
+        location.init().await?;
+    }
+    location.open().await
+}
+
+/// Where a URI leads to.
+pub(crate) struct Location {
+    /// The URI without a password.
+    shown: String,
+    place: Arc<dyn Place>,
+}
+
+impl Location {
+    /// Reads a URI. Nothing is opened.
+    pub(crate) fn parse(uri: &str) -> Result<Self, Failure> {
+        Self::parse_with(uri, &compose::environment())
+    }
+
+    fn parse_with(uri: &str, environment: &Environment) -> Result<Self, Failure> {
+        let place = places::of(uri, environment)?;
+        Ok(Self { shown: ef_spec::without_password(uri), place })
+    }
+
+    /// The URI without a password.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Opens the store that is there.
+    pub(crate) async fn open(&self) -> Result<Arc<dyn TraceStore>, Failure> {
+        self.place.check_presence()?;
+        self.place.open().await.map_err(|error| self.failed(error))
+    }
+
+    /// Makes the store where there is none.
+    pub(crate) async fn init(&self) -> Result<(), Failure> {
+        self.admin().init().await.map_err(|error| self.failed(error))
+    }
+
+    /// Opens the store that an export goes to, and makes it where that does not change anything of others'.
+    pub(crate) async fn open_for_export(&self) -> Result<Arc<dyn TraceStore>, Failure> {
+        if self.place.is_made_by_an_export() {
+            self.init().await?;
         }
-        Ok(SqliteStore::open(path).await?)
+        self.open().await
     }
-}
 
-/// Opens the store of this URI, and makes it where there is none.
-pub(crate) async fn open_or_create(uri: &str) -> Result<SqliteStore, Failure> {
-    Ok(SqliteStore::open_or_create(path_of(uri)?).await?)
-}
+    /// Looks after the store as a whole.
+    pub(crate) fn admin(&self) -> Box<dyn StoreAdmin> {
+        self.place.admin()
+    }
 
-/// What a next command needs to find the same store: nothing for the one that is used where none is named. The URI is
-/// as it was written: a `${VAR}` in it is for the shell to fill in, and its value is not shown.
-pub(crate) fn argument(uri: &str) -> String {
-    if ef_store_sqlite::path_of(uri) == ef_store_sqlite::path_of(DEFAULT) {
-        return String::new();
+    /// What went wrong with the store, with what to do about it at this URI.
+    pub(crate) fn failed(&self, error: StoreError) -> Failure {
+        match hints::of_location(&error, &self.shown) {
+            Some(hint) => Failure::from(error).hint(hint),
+            None => error.into(),
+        }
     }
-    let plain = |c: char| c.is_alphanumeric() || "/.:_-+@%,".contains(c);
-    match uri.chars().all(plain) {
-        true => format!(" --store {uri}"),
-        false if uri.chars().all(|c| plain(c) || "${}".contains(c)) => format!(" --store \"{uri}\""),
-        false => format!(" --store '{}'", uri.replace('\'', r"'\''")),
-    }
-}
 
-/// The file that a URI names.
-pub(crate) fn path_of(uri: &str) -> Result<std::path::PathBuf, Failure> {
-    if uri == "sqlite://:memory:" {
-        let message = "a trace store in memory keeps nothing";
-        return Err(Failure::usage(message).hint("name a file: sqlite://PATH"));
+    /// The same, where the store has to be there already.
+    pub(crate) fn check_presence(&self) -> Result<(), Failure> {
+        self.place.check_presence()
     }
-    ef_store_sqlite::path_of(uri).ok_or_else(|| {
-        // The rest of the URI may hold a password.
-        let is_scheme = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c));
-        let message = match uri.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
-            Some((scheme, _)) => format!("no trace store has the scheme {scheme}://"),
-            None => "the URI of the trace store has no scheme".to_owned(),
-        };
-        Failure::usage(message).hint("name a file: sqlite://PATH")
-    })
 }

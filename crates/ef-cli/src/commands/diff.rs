@@ -63,12 +63,12 @@ impl From<By> for Part {
 
 pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
     let store = args.store.open().await?;
-    let run = run_ref::resolve(&store, &args.run).await?;
-    let baseline = run_ref::resolve(&store, &args.baseline).await?;
+    let run = run_ref::resolve(&*store, &args.run).await?;
+    let baseline = run_ref::resolve(&*store, &args.baseline).await?;
     let mut changes = diff::changes(&run, &baseline);
     changes.parts.retain(|part| args.by.is_empty() || args.by.iter().any(|&by| Part::from(by) == part.part));
     let flips = args.items.then_some(args.limit as usize);
-    let scores = compare(&store, &run, &baseline, flips).await?;
+    let scores = compare(&*store, &run, &baseline, flips).await?;
     store.close().await;
     output::print(&match args.format {
         Format::Text => ef_report::diff(&changes, &scores, output::stdout_style()),

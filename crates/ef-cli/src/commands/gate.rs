@@ -51,12 +51,12 @@ struct Check {
 
 pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
     let store = args.store.open().await?;
-    let run = run_ref::resolve(&store, &args.run).await?;
+    let run = run_ref::resolve(&*store, &args.run).await?;
     let baseline = match &args.baseline {
-        Some(baseline) => Some(run_ref::resolve(&store, baseline).await?),
+        Some(baseline) => Some(run_ref::resolve(&*store, baseline).await?),
         None => None,
     };
-    let ready = ready(&args, &store, &run, baseline.as_ref()).await;
+    let ready = ready(&args, &*store, &run, baseline.as_ref()).await;
     store.close().await;
     let metric = ready?;
     let mut checks = Vec::new();

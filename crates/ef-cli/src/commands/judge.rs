@@ -5,15 +5,18 @@ use std::path::PathBuf;
 use ef_dataset::{DatasetOptions, Format as DatasetFormat};
 use ef_metrics::replay::ContractVerdict;
 use ef_model::ItemField;
+use ef_plugin::Registry;
 use ef_runner::{Trial, TrialError};
 
-use crate::failure::Failure;
+use crate::Exit;
+use crate::compose::{self, Parts};
+use crate::failure::{self, Failure};
 use crate::output::{self, Format};
-use crate::{Exit, compose};
 
+use super::judge_import::{self, ImportArgs, QueueArgs};
 use super::run;
 
-/// Look into judges
+/// Look into judges, and bring in verdicts of people
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -23,6 +26,8 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Verify(VerifyArgs),
+    Import(ImportArgs),
+    Queue(QueueArgs),
 }
 
 /// Verify that a judge is as deterministic as it declares
@@ -57,14 +62,19 @@ struct VerifyArgs {
     format: Format,
 }
 
-pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
-    match args.command {
-        Command::Verify(args) => verify(args).await,
-    }
+pub(crate) async fn execute(args: Args, own: Registry) -> Result<Exit, Failure> {
+    let mut parts = Parts::gather(own, None, false)?;
+    let ended = match args.command {
+        Command::Verify(args) => verify(args, &mut parts).await,
+        Command::Import(args) => judge_import::import(args, &mut parts).await,
+        Command::Queue(args) => judge_import::write_queue(args, &mut parts).await,
+    };
+    parts.plugins.shut_down().await;
+    ended
 }
 
-async fn verify(args: VerifyArgs) -> Result<Exit, Failure> {
-    let composed = compose::compose(&args.spec, &compose::registry()?, &compose::environment()).await?;
+async fn verify(args: VerifyArgs, parts: &mut Parts) -> Result<Exit, Failure> {
+    let composed = compose::compose(&args.spec, parts).await?;
     let names: Vec<_> = composed.judges.iter().map(|judge| judge.identity.name.clone()).collect();
     let Some(judge) = composed.judges.into_iter().find(|judge| judge.identity.name == args.judge) else {
         return Err(Failure::usage(format!("the spec has no judge {:?}", args.judge))
@@ -84,6 +94,7 @@ async fn verify(args: VerifyArgs) -> Result<Exit, Failure> {
     let report = trial.run(Box::new(dataset)).await.map_err(|error| match error {
         TrialError::Dataset(error) => error.into(),
         error @ TrialError::QuotaExhausted(_) => Failure::new(Exit::Aborted, error.to_string()),
+        TrialError::Stopped(cause) => Failure::new(failure::exit_of(&cause), cause.to_string()),
     })?;
     output::print(&match args.format {
         Format::Text => ef_report::judge_trial(&report, output::stdout_style()),

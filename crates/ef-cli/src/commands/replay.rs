@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use ef_metrics::replay::{self, ReplayDrift};
 use ef_model::{
-    Environment, Evaluator, JudgeIdentity, RunHead, RunId, RunPurpose, RunSource, RunStatus, RunSummary, StoreError,
+    Evaluator, JudgeIdentity, RunHead, RunId, RunPurpose, RunResult, RunSource, RunStatus, RunSummary, StoreError,
     TraceStore,
 };
-use ef_plugin::{LookupError, Registry};
+use ef_plugin::{ComponentKind, LookupError, Registry};
 use ef_runner::{AbsentEvaluator, Plan, RunError, RunJudge, Runner, StopCause};
 use ef_spec::EvalSpec;
-use ef_store_sqlite::SqliteStore;
 
+use crate::compose::{self, Parts};
 use crate::evaluation::{self, ResultArgs};
 use crate::failure::{self, Failure};
 use crate::output::{self, Format};
-use crate::{Exit, artifact, compose, run_ref, stores};
+use crate::{Exit, artifact, run_ref, stores};
 
 use super::verify;
 
@@ -53,35 +53,63 @@ pub(crate) struct Args {
     /// The id of the new run; made up where it is not given
     #[arg(long, value_name = "ID")]
     run_id: Option<RunId>,
+    /// Refuse plugins that are not as ef-plugins.lock says
+    #[arg(long)]
+    locked: bool,
     #[command(flatten)]
     store: stores::StoreArgs,
     #[command(flatten)]
     result: ResultArgs,
 }
 
-pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
-    let store = Arc::new(args.store.open().await?);
+pub(crate) async fn execute(args: Args, own: Registry) -> Result<Exit, Failure> {
+    let store = args.store.open().await?;
     let ended = match run_ref::resolve(store.as_ref(), &args.run).await {
-        Ok(source) => replay(&args, &store, source).await,
+        Ok(source) => gather_and_replay(&args, &store, source, own).await,
         Err(failure) => Err(failure),
     };
     store.close().await;
     ended
 }
 
-async fn replay(args: &Args, store: &Arc<SqliteStore>, source: RunSummary) -> Result<Exit, Failure> {
+async fn gather_and_replay(
+    args: &Args,
+    store: &Arc<dyn TraceStore>,
+    source: RunSummary,
+    own: Registry,
+) -> Result<Exit, Failure> {
     check_source(args, store.as_ref(), &source).await?;
-    let Again { plan, mut notes } = Again::of(args, store, &source).await?;
+    // Nobody is asked at the terminal: what people are asked stays pending.
+    let mut parts = Parts::gather(own, None, args.locked)?;
+    let ended = replay(args, store, source, &mut parts).await;
+    parts.plugins.shut_down().await;
+    ended
+}
+
+async fn replay(
+    args: &Args,
+    store: &Arc<dyn TraceStore>,
+    source: RunSummary,
+    parts: &mut Parts,
+) -> Result<Exit, Failure> {
+    let Again { plan, mut notes } = Again::of(args, store, &source, parts).await?;
     artifact::check(&args.result.output)?;
     let head = plan.head.clone();
     notes.extend(replay::notes(&source.head, &head));
 
     let asked: Vec<_> = plan.judges.iter().map(|judge| judge.identity.name.clone()).collect();
     let total = source.result.as_ref().map(|result| result.counts.tasks());
+    let judges = plan.judges.clone();
     let (runner, events) = Runner::new(plan);
     let stopper = runner.stopper();
-    let ended = evaluation::watched(runner.replay(), stopper, events, total, args.result.format).await;
+    let ended = evaluation::watched(runner.replay(), stopper, events, total, args.result.format, parts).await?;
     let result = match ended {
+        Ok(RunResult { status: RunStatus::Awaiting, .. }) => {
+            // What people say is not known yet, so there is nothing to compare.
+            evaluation::ask_people(&args.result, store.as_ref(), &ended, &judges).await;
+            let store = stores::argument(args.store.store.as_deref().unwrap_or(stores::DEFAULT));
+            return evaluation::conclude(&args.result, &store, &head.run_id, ended);
+        }
         Ok(result) => result,
         Err(error) => return Err(unfinished(&source.head, &head, error)),
     };
@@ -95,7 +123,7 @@ async fn replay(args: &Args, store: &Arc<SqliteStore>, source: RunSummary) -> Re
     })?;
     let path = written?;
     if args.result.format == Format::Text {
-        let store = stores::argument(args.store.store.as_deref().unwrap_or(stores::DEFAULT));
+        let store = stores::argument(args.store.uri());
         output::say(&format!("result  {}", path.display()));
         output::say(&format!("next    ef diff {} {}{store}", head.run_id, source.head.run_id));
     }
@@ -159,7 +187,12 @@ struct Again {
 
 impl Again {
     /// Makes the judges, and the evaluator where it is wanted, of the spec that the source keeps.
-    async fn of(args: &Args, store: &Arc<SqliteStore>, source: &RunSummary) -> Result<Self, Failure> {
+    async fn of(
+        args: &Args,
+        store: &Arc<dyn TraceStore>,
+        source: &RunSummary,
+        parts: &mut Parts,
+    ) -> Result<Self, Failure> {
         let head = &source.head;
         let spec = spec_of(head)?;
         if let Some(baseline) = &spec.scoring.baseline_run_id
@@ -168,14 +201,24 @@ impl Again {
             let message = format!("the run's spec names the baseline run {baseline}, which this store does not have");
             return Err(Failure::usage(message).hint("`ef runs` lists the runs"));
         }
-        let (registry, environment) = (compose::registry()?, compose::environment());
-        let judges = judges(args, &spec, &registry, &environment).await?;
+        parts.clients.limit_to(spec.runtime.max_concurrent);
+        let wanted = spec.judges.iter().map(|judge| (ComponentKind::Judge, judge.id.clone()));
+        let first = (ComponentKind::Evaluator, spec.evaluator.id.clone());
+        parts.provide(&std::iter::once(first).chain(wanted).collect::<Vec<_>>()).await?;
+        let mut judges = judges(args, &spec, parts).await?;
         let mut notes = Vec::new();
         let evaluator = match args.judges_only || !args.judge.is_empty() {
             true => None,
-            false => evaluator(args.all, head, &spec, &registry, &environment, &mut notes).await?,
+            false => evaluator(args.all, head, &spec, parts, &mut notes).await?,
         };
+        let used = judges.iter().map(|judge| (ComponentKind::Judge, &judge.identity.identity));
+        let used = evaluator.iter().map(|made| (ComponentKind::Evaluator, made.identity())).chain(used);
+        parts.plugins.require_lock(&used.collect::<Vec<_>>()).await?;
         let purpose = if evaluator.is_some() { RunPurpose::ReplayAll } else { RunPurpose::ReplayJudges };
+        if purpose == RunPurpose::ReplayJudges && args.judge.is_empty() {
+            // People are not asked twice about the same output, unless they are meant.
+            judges.retain(|judge| judge.judge.inquiry().is_none());
+        }
         let of_head = |began: &Arc<JudgeIdentity>| {
             let asked = judges.iter().find(|judge| judge.identity.name == began.name);
             Arc::clone(asked.map_or(began, |judge| &judge.identity))
@@ -194,7 +237,7 @@ impl Again {
             ..head.clone()
         };
         let evaluator = evaluator.unwrap_or_else(|| Arc::new(AbsentEvaluator(Arc::clone(&head.evaluator))));
-        let store: Arc<dyn TraceStore> = Arc::<SqliteStore>::clone(store);
+        let store = Arc::clone(store);
         Ok(Self { plan: Plan { head: replay, spec, evaluator, judges, store }, notes })
     }
 }
@@ -209,12 +252,7 @@ fn spec_of(head: &RunHead) -> Result<EvalSpec, Failure> {
 }
 
 /// The judges that are asked again.
-async fn judges(
-    args: &Args,
-    spec: &EvalSpec,
-    registry: &Registry,
-    environment: &Environment,
-) -> Result<Vec<RunJudge>, Failure> {
+async fn judges(args: &Args, spec: &EvalSpec, parts: &Parts) -> Result<Vec<RunJudge>, Failure> {
     if let Some(unknown) = args.judge.iter().find(|name| spec.judges.iter().all(|judge| judge.name != **name)) {
         let known: Vec<_> = spec.judges.iter().map(|judge| judge.name.as_str()).collect();
         return Err(Failure::usage(format!("the run has no judge {unknown:?}"))
@@ -222,7 +260,7 @@ async fn judges(
     }
     let mut judges = Vec::new();
     for named in spec.judges.iter().filter(|named| args.judge.is_empty() || args.judge.contains(&named.name)) {
-        let judge = registry.create_judge(&named.id, &named.config, environment).await;
+        let judge = parts.registry.create_judge(&named.id, &named.config, &parts.environment).await;
         let judge = judge.map_err(|error| not_available(&format!("the judge {}", named.name), &error))?;
         judges.push(RunJudge { identity: Arc::new(compose::judge_identity(named, &*judge)), judge });
     }
@@ -234,11 +272,10 @@ async fn evaluator(
     asked: bool,
     head: &RunHead,
     spec: &EvalSpec,
-    registry: &Registry,
-    environment: &Environment,
+    parts: &Parts,
     notes: &mut Vec<String>,
 ) -> Result<Option<Arc<dyn Evaluator>>, Failure> {
-    let made = registry.create_evaluator(&spec.evaluator.id, &spec.evaluator.config, environment).await;
+    let made = parts.registry.create_evaluator(&spec.evaluator.id, &spec.evaluator.config, &parts.environment).await;
     let why_not = match made {
         Ok(evaluator) if asked || *evaluator.identity() == *head.evaluator => return Ok(Some(evaluator)),
         Ok(evaluator) => {

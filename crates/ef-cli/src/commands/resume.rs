@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ef_dataset::{Dataset, DatasetOptions, Format as DatasetFormat};
-use ef_model::{RunHead, RunId, RunPurpose, RunSource, RunStatus, RunSummary};
+use ef_model::{RunHead, RunId, RunPurpose, RunSource, RunStatus, RunSummary, TraceStore};
+use ef_plugin::Registry;
 use ef_runner::{Plan, Runner};
-use ef_store_sqlite::SqliteStore;
 
-use crate::compose::{self, Composed};
+use crate::compose::{self, Composed, Parts};
 use crate::evaluation::{self, ResultArgs};
 use crate::failure::Failure;
-use crate::{Exit, artifact, output, run_ref, stores};
+use crate::{Exit, artifact, output, prompt, run_ref, stores};
 
 /// Go on with a run that ended early
 ///
@@ -31,25 +31,34 @@ pub(crate) struct Args {
     /// Have every judgment made, also those of costly judges that an earlier run in the store has
     #[arg(long)]
     no_cache: bool,
+    /// Another limit to what the run may cost in all, in US dollars
+    #[arg(long, value_name = "USD", value_parser = super::run::parse_dollars)]
+    max_cost_usd: Option<f64>,
+    /// Refuse plugins that are not as ef-plugins.lock says
+    #[arg(long)]
+    locked: bool,
     #[command(flatten)]
     store: stores::StoreArgs,
     #[command(flatten)]
     result: ResultArgs,
 }
 
-pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
-    let store = Arc::new(args.store.open().await?);
-    let ended = resume(&args, &store).await;
+pub(crate) async fn execute(args: Args, own: Registry) -> Result<Exit, Failure> {
+    let store = args.store.open().await?;
+    let ended = resume(&args, &store, own).await;
     store.close().await;
     ended
 }
 
-async fn resume(args: &Args, store: &Arc<SqliteStore>) -> Result<Exit, Failure> {
+async fn resume(args: &Args, store: &Arc<dyn TraceStore>, own: Registry) -> Result<Exit, Failure> {
     let found = run_ref::resolve(store.as_ref(), &args.run).await?;
     if found.status == RunStatus::Completed && !args.retry_errors {
         return already_done(args, &found);
     }
-    go_on(args, store, found).await
+    let mut parts = Parts::gather(own, prompt::terminal(), args.locked)?;
+    let ended = go_on(args, store, found, &mut parts).await;
+    parts.plugins.shut_down().await;
+    ended
 }
 
 fn already_done(args: &Args, found: &RunSummary) -> Result<Exit, Failure> {
@@ -60,14 +69,18 @@ fn already_done(args: &Args, found: &RunSummary) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-async fn go_on(args: &Args, store: &Arc<SqliteStore>, found: RunSummary) -> Result<Exit, Failure> {
+async fn go_on(
+    args: &Args,
+    store: &Arc<dyn TraceStore>,
+    found: RunSummary,
+    parts: &mut Parts,
+) -> Result<Exit, Failure> {
     if let Some(RunSource { run_id, purpose: RunPurpose::ReplayJudges | RunPurpose::ReplayAll }) = &found.head.source {
         let message =
             format!("the run {} is a replay of the run {run_id}, and a replay is not resumed", found.head.run_id);
         return Err(Failure::usage(message).hint(format!("`ef replay {run_id}` begins a new one")));
     }
-    let registry = compose::registry()?;
-    let composed = compose::compose_run(&found.head, &registry, &compose::environment()).await?;
+    let composed = compose::compose_run(&found.head, parts).await?;
     assert_same_components(&found.head, &composed)?;
     let path = dataset_path(args, &found.head)?;
     let open = |digest| open_dataset(&path, &found.head, &composed, digest);
@@ -77,20 +90,23 @@ async fn go_on(args: &Args, store: &Arc<SqliteStore>, found: RunSummary) -> Resu
     let is_retry = found.status == RunStatus::Completed;
     let head = if is_retry { retry_of(&found.head) } else { found.head.clone() };
     let run_id = head.run_id.clone();
-    let Composed { spec, evaluator, judges, .. } = composed;
+    let Composed { mut spec, evaluator, judges, .. } = composed;
+    // A cap for what is left; the run keeps the spec that it began with.
+    spec.runtime.max_cost_usd = args.max_cost_usd.or(spec.runtime.max_cost_usd);
     let total = spec.runtime.max_items.map(|items| items * u64::from(spec.runtime.repeats));
-    let plan = Plan { head, spec, evaluator, judges, store: Arc::<SqliteStore>::clone(store) };
+    let plan = Plan { head, spec, evaluator, judges: judges.clone(), store: Arc::clone(store) };
     let (runner, events) = Runner::new(plan);
     let runner = if args.no_cache { runner.without_reuse() } else { runner };
     let stopper = runner.stopper();
     let ended = if is_retry {
         let run = runner.retry(Box::new(source), Box::new(check));
-        evaluation::watched(run, stopper, events, total, args.result.format).await
+        evaluation::watched(run, stopper, events, total, args.result.format, parts).await?
     } else {
         let run = runner.resume(Box::new(source), Box::new(check), args.retry_errors);
-        evaluation::watched(run, stopper, events, total, args.result.format).await
+        evaluation::watched(run, stopper, events, total, args.result.format, parts).await?
     };
-    let store_argument = stores::argument(args.store.store.as_deref().unwrap_or(stores::DEFAULT));
+    evaluation::ask_people(&args.result, store.as_ref(), &ended, &judges).await;
+    let store_argument = stores::argument(args.store.uri());
     evaluation::conclude(&args.result, &store_argument, &run_id, ended)
 }
 

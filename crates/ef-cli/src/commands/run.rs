@@ -6,14 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ef_dataset::{Dataset, DatasetOptions, Format as DatasetFormat};
-use ef_model::{DatasetRef, ItemField, RunHead, RunId, TraceStore};
+use ef_model::{DatasetRef, ItemField, RunHead, RunId};
+use ef_plugin::Registry;
 use ef_runner::{Plan, Runner};
 use ef_spec::EvalSpec;
 
-use crate::compose::{self, Composed};
+use crate::compose::{self, Composed, Parts};
 use crate::evaluation::{self, ResultArgs};
 use crate::failure::Failure;
-use crate::{Exit, artifact, stores};
+use crate::output::{self, Format};
+use crate::{Exit, artifact, dry_run, prompt, stores};
 
 /// Run an evaluation
 ///
@@ -46,8 +48,26 @@ pub(crate) struct Args {
     /// Have every judgment made, also those of costly judges that an earlier run in the store has
     #[arg(long)]
     no_cache: bool,
+    /// Stop before the next call could make the run cost more than so many US dollars
+    #[arg(long, value_name = "USD", value_parser = parse_dollars)]
+    max_cost_usd: Option<f64>,
+    /// Refuse plugins that are not as ef-plugins.lock says
+    #[arg(long)]
+    locked: bool,
+    /// Check everything, count the items and estimate calls and cost, without sending or storing anything
+    #[arg(long, conflicts_with_all = ["run_id", "no_cache"])]
+    dry_run: bool,
+    /// In a dry run, show what would be sent for the first item
+    #[arg(long, requires = "dry_run")]
+    payloads: bool,
     #[command(flatten)]
     result: ResultArgs,
+}
+
+/// Reads an amount of money.
+pub(crate) fn parse_dollars(text: &str) -> Result<f64, String> {
+    let usd: f64 = text.parse().map_err(|_| "write an amount in US dollars, such as 2.50")?;
+    if usd.is_finite() && usd >= 0.0 { Ok(usd) } else { Err("write an amount that is not negative".to_owned()) }
 }
 
 /// Reads FIELD=COLUMN.
@@ -61,17 +81,27 @@ pub(crate) fn parse_mapping(text: &str) -> Result<(ItemField, String), String> {
     if column.is_empty() { Err("the column's name is missing".to_owned()) } else { Ok((field, column.to_owned())) }
 }
 
-pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
-    let registry = compose::registry()?;
-    let mut composed = compose::compose(&args.spec, &registry, &compose::environment()).await?;
-    override_spec(&mut composed.spec, &args);
+pub(crate) async fn execute(args: Args, own: Registry) -> Result<Exit, Failure> {
+    let mut parts = Parts::gather(own, prompt::terminal(), args.locked)?;
+    let ended = run(&args, &mut parts).await;
+    parts.plugins.shut_down().await;
+    ended
+}
+
+async fn run(args: &Args, parts: &mut Parts) -> Result<Exit, Failure> {
+    let mut composed = compose::compose(&args.spec, parts).await?;
+    override_spec(&mut composed.spec, args);
+    parts.clients.limit_to(composed.spec.runtime.max_concurrent);
     let spec = &composed.spec;
     let uri = args.store.store.as_deref().unwrap_or(composed.store.expose());
     // What can be refused is refused before anything is made.
-    stores::path_of(uri)?;
-    let dataset = open_dataset(&args, spec)?;
+    stores::Location::parse(uri)?;
+    let dataset = open_dataset(args, spec)?;
+    if args.dry_run {
+        return show_dry_run(args, &composed, dataset);
+    }
     artifact::check(&args.result.output)?;
-    let store = Arc::new(stores::open_or_create(uri).await?);
+    let store = stores::open_or_create(uri).await?;
     let store_argument = stores::argument(args.store.store.as_deref().unwrap_or(&spec.runtime.trace_store));
     if let Some(baseline) = &spec.scoring.baseline_run_id
         && store.run(baseline).await?.is_none()
@@ -81,22 +111,34 @@ pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
         return Err(Failure::usage(message).hint("`ef runs` lists the runs; --store names another store"));
     }
 
-    let head = head(&args, &dataset, &composed);
+    let head = head(args, &dataset, &composed);
     let total = spec.runtime.max_items.map(|items| items * u64::from(spec.runtime.repeats));
     let Composed { spec, evaluator, judges, .. } = composed;
-    let plan = Plan { head, spec, evaluator, judges, store: store.clone() };
+    let plan = Plan { head, spec, evaluator, judges: judges.clone(), store: store.clone() };
     let run_id = plan.head.run_id.clone();
     let (runner, events) = Runner::new(plan);
     let runner = if args.no_cache { runner.without_reuse() } else { runner };
     let stopper = runner.stopper();
-    let ended = evaluation::watched(runner.run(Box::new(dataset)), stopper, events, total, args.result.format).await;
+    let ended =
+        evaluation::watched(runner.run(Box::new(dataset)), stopper, events, total, args.result.format, parts).await?;
+    evaluation::ask_people(&args.result, store.as_ref(), &ended, &judges).await;
     store.close().await;
     evaluation::conclude(&args.result, &store_argument, &run_id, ended)
+}
+
+fn show_dry_run(args: &Args, composed: &Composed, dataset: Dataset) -> Result<Exit, Failure> {
+    let estimate = dry_run::estimate(composed, dataset)?;
+    output::print(&match args.result.format {
+        Format::Text => estimate.text(composed, args.payloads),
+        Format::Json => format!("{:#}\n", estimate.to_json(composed, args.payloads)),
+    })?;
+    Ok(Exit::Done)
 }
 
 /// What the command line says counts over what the spec says, and is recorded as part of it.
 fn override_spec(spec: &mut EvalSpec, args: &Args) {
     spec.runtime.max_items = args.max_items.or(spec.runtime.max_items);
+    spec.runtime.max_cost_usd = args.max_cost_usd.or(spec.runtime.max_cost_usd);
     spec.runtime.max_concurrent = args.concurrency.unwrap_or(spec.runtime.max_concurrent);
     spec.dataset.fields.extend(args.map.iter().cloned());
 }

@@ -1,6 +1,5 @@
 //! `ef runs`: lists runs.
 
-use ef_model::TraceStore;
 
 use crate::failure::Failure;
 use crate::output::{self, Format};

@@ -70,10 +70,10 @@ pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
         return Err(Failure::usage("--payloads goes with --item, or with --traces and --format json"));
     }
     let store = args.store.open().await?;
-    let run = run_ref::resolve(&store, &args.run).await?;
+    let run = run_ref::resolve(&*store, &args.run).await?;
     let shown = match (&args.metric, lists || args.item.is_some()) {
         (Some(name), _) => metric(&args, &run, name),
-        (None, true) => records(&args, &store, &run).await,
+        (None, true) => records(&args, &*store, &run).await,
         (None, false) => summary(&args, &run),
     };
     store.close().await;

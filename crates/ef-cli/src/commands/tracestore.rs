@@ -1,7 +1,13 @@
 //! `ef tracestore`: looks after trace stores.
 
+mod export;
+mod info;
+mod init;
+mod migrate;
+
+use crate::Exit;
 use crate::failure::Failure;
-use crate::{Exit, output, stores};
+use crate::stores::{self, Location};
 
 /// Look after trace stores
 #[derive(Debug, clap::Args)]
@@ -12,23 +18,33 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    Init(Init),
+    Init(init::Args),
+    Migrate(migrate::Args),
+    Info(info::Args),
+    Export(export::Args),
 }
 
-/// Make a trace store where there is none, and check the one that is there
-///
-/// Of a store that is there the schema version is checked; nothing in it is changed.
+/// The store that a command is about: its URI stands by itself or after --store.
 #[derive(Debug, clap::Args)]
-struct Init {
+struct Subject {
+    /// The trace store; ./runs/runs.db where none is named
+    #[arg(conflicts_with = "store")]
+    uri: Option<String>,
     #[command(flatten)]
     store: stores::StoreArgs,
 }
 
+impl Subject {
+    fn location(&self) -> Result<Location, Failure> {
+        Location::parse(self.uri.as_deref().unwrap_or_else(|| self.store.uri()))
+    }
+}
+
 pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
-    let Command::Init(Init { store }) = args.command;
-    let uri = store.store.as_deref().unwrap_or(stores::DEFAULT);
-    let store = stores::open_or_create(uri).await?;
-    store.close().await;
-    output::say(&format!("the trace store is ready, schema version {}", ef_store_sqlite::SCHEMA_VERSION));
-    Ok(Exit::Done)
+    match args.command {
+        Command::Init(args) => init::execute(args).await,
+        Command::Migrate(args) => migrate::execute(args).await,
+        Command::Info(args) => info::execute(args).await,
+        Command::Export(args) => export::execute(args).await,
+    }
 }

@@ -50,10 +50,10 @@ pub(crate) async fn execute(args: Args) -> Result<Exit, Failure> {
         return check_proof(proof, args.format);
     }
     let store = args.store.open().await?;
-    let ended = match run_ref::resolve(&store, args.run.as_deref().unwrap_or_default()).await {
+    let ended = match run_ref::resolve(&*store, args.run.as_deref().unwrap_or_default()).await {
         Ok(run) => match &args.item {
-            Some(item) => prove(&store, &run, item).await,
-            None => verify(&args, &store, &run).await,
+            Some(item) => prove(&*store, &run, item).await,
+            None => verify(&args, &*store, &run).await,
         },
         Err(failure) => Err(failure),
     };

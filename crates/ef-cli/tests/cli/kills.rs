@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::folder::Folder;
+use crate::folder::{Ended, Folder};
 use crate::live::Live;
 
 /// Items of a run, most of which are killed many times.
@@ -64,7 +64,12 @@ pub(crate) fn slow_folder(items: u64, delay_ms: u64) -> Folder {
 
 /// What a run came to, without its times and what is made of them.
 pub(crate) fn timeless(folder: &Folder, run: &str) -> (Vec<Value>, Value, Value) {
-    let mut records = folder.records(run);
+    timeless_by(run, |line| folder.ef(line))
+}
+
+/// The same of a run in whatever store `ef` is told to look into.
+pub(crate) fn timeless_by(run: &str, ef: impl Fn(&str) -> Ended) -> (Vec<Value>, Value, Value) {
+    let mut records = ef(&format!("show {run} --traces --format json")).exits(0).json_lines();
     for record in &mut records {
         let record = record.as_object_mut().expect("a record is a map");
         record.remove("leaf");
@@ -78,7 +83,7 @@ pub(crate) fn timeless(folder: &Folder, run: &str) -> (Vec<Value>, Value, Value)
             }
         }
     }
-    let result = folder.ef(&format!("show {run} --format json")).exits(0).json();
+    let result = ef(&format!("show {run} --format json")).exits(0).json();
     assert_eq!(result["status"], "completed");
     (records, result["metrics"].clone(), result["counts"].clone())
 }
@@ -121,10 +126,10 @@ fn left(folder: &Folder, run: &str) -> Left {
 }
 
 /// Splitmix64 (Steele, Lea and Flood, 2014).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -134,9 +139,15 @@ impl Random {
 }
 
 /// Starts `ef`, kills it after a while, and says whether it was alive then.
-fn killed(folder: &Folder, line: &str, life: Duration) -> bool {
+pub(crate) fn killed(folder: &Folder, line: &str, life: Duration) -> bool {
+    killed_with(folder, line, &[], life)
+}
+
+/// The same with environment variables besides.
+pub(crate) fn killed_with(folder: &Folder, line: &str, environment: &[(&str, &str)], life: Duration) -> bool {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ef"))
         .args(line.split_whitespace())
+        .envs(environment.iter().copied())
         .current_dir(folder.path(""))
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -86,7 +86,7 @@ fn a_store_that_cannot_be_made_or_found_is_told_with_what_to_do() {
 fn a_uri_of_another_scheme_is_refused_without_its_password() {
     let folder = Folder::new();
     let mut seen = String::new();
-    for uri in ["postgres://me:hunter2@host/db", "me:hunter2@host", "hunter2@x://y", "runs.db"] {
+    for uri in ["mysql://me:hunter2@host/db", "me:hunter2@host", "hunter2@x://y", "runs.db"] {
         for line in [RUN, "runs", "tracestore init"] {
             let ended = folder.ef(&format!("{line} --store {uri}")).exits(2);
             assert!(!ended.to_string().contains("hunter2"), "{ended}");
