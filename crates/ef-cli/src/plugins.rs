@@ -154,7 +154,8 @@ impl Plugins {
         let unopened = self.open_all().await?;
         let lock = self.lock.as_ref().expect("it was there a moment ago");
         let mut drift = lock.drift(self.opened.values(), used);
-        drift.extend(unopened.into_iter().map(|Unopened { name, reason, .. }| format!("the plugin `{name}`: {reason}")));
+        drift
+            .extend(unopened.into_iter().map(|Unopened { name, reason, .. }| format!("the plugin `{name}`: {reason}")));
         if drift.is_empty() { Ok(()) } else { Err(lock::drifted(&drift)) }
     }
 

@@ -48,7 +48,8 @@ pub(crate) fn reference(
     environment: &Environment,
 ) -> Result<(PluginCommand, Vec<PathBuf>), Failure> {
     let named = manifest.python.as_deref().map(Path::new);
-    let Some(interpreter) = Interpreter::find(named, manifest.folder(), environment).map_err(refused_for(entry))? else {
+    let Some(interpreter) = Interpreter::find(named, manifest.folder(), environment).map_err(refused_for(entry))?
+    else {
         let message = format!("the plugin `{}`: it is not said which Python runs it", entry.name);
         let hint = format!(
             "write python = \"…\" at the top of {}, or activate a virtual environment",
@@ -56,8 +57,9 @@ pub(crate) fn reference(
         );
         return Err(Failure::new(Exit::Component, message).hint(hint));
     };
-    let PythonPlugin { command, needed } =
-        interpreter.module(&entry.name, reference, manifest.folder(), source, environment).map_err(refused_for(entry))?;
+    let PythonPlugin { command, needed } = interpreter
+        .module(&entry.name, reference, manifest.folder(), source, environment)
+        .map_err(refused_for(entry))?;
     Ok((command, needed))
 }
 

@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.metadata
+import importlib.util
 import os
 import re
 import sys
@@ -80,10 +81,18 @@ def reference(text):
     return {"reference": text, "files": sorted(module_files(module.partition(".")[0])), "is_found": is_found(module)}
 
 
+def found(top):
+    """The spec of a top-level module. Looking for it imports nothing, and asks the finders of editable installations too."""
+    try:
+        return importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+
+
 def is_found(module):
     """Whether there is a module of that name, as far as can be told without importing its package."""
     top, _, rest = module.partition(".")
-    spec = importlib.machinery.PathFinder.find_spec(top)
+    spec = found(top)
     if spec is None or not rest:
         return spec is not None
     parts = rest.split(".")
@@ -94,11 +103,12 @@ def is_found(module):
 
 def module_files(top):
     """The files of a top-level module or package as [name, path]."""
-    spec = importlib.machinery.PathFinder.find_spec(top)
+    spec = found(top)
     if spec is None:
         return []
     if not spec.submodule_search_locations:
-        return [[os.path.basename(spec.origin), os.path.realpath(spec.origin)]] if spec.origin else []
+        is_file = spec.origin is not None and os.path.isfile(spec.origin)
+        return [[os.path.basename(spec.origin), os.path.realpath(spec.origin)]] if is_file else []
     files = []
     for folder in spec.submodule_search_locations:
         for place, folders, names in os.walk(folder):

@@ -1,6 +1,7 @@
 """What there is, told without importing it."""
 
 import json
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -64,6 +65,27 @@ class Listing(unittest.TestCase):
         })
         (found,) = [entry for entry in listing(self.folder.name)["distributions"] if entry["name"] == "acme-judges"]
         self.assertEqual(names(found["files"]), ["acme_judges-1.2.dist-info/METADATA", "module:acme/__init__.py"])
+
+    def test_the_finder_of_an_editable_installation_is_asked(self):
+        write(self.folder.name, {
+            "elsewhere/acme.py": BOOM,
+            "site/sitecustomize.py": """
+                import importlib.util, sys
+                class Finder:
+                    @staticmethod
+                    def find_spec(name, path=None, target=None):
+                        return importlib.util.spec_from_file_location(name, PLACE) if name == "acme" else None
+                sys.meta_path.append(Finder)
+            """.replace("                ", "").replace("PLACE", repr(self.folder.name + "/elsewhere/acme.py")),
+            "site/acme_judges-1.2.dist-info/METADATA": "Metadata-Version: 2.1\nName: acme-judges\nVersion: 1.2\n",
+            "site/acme_judges-1.2.dist-info/entry_points.txt": POINTS,
+            "site/acme_judges-1.2.dist-info/RECORD": "acme_judges-1.2.dist-info/METADATA,,\n",
+        })
+        site = self.folder.name + "/site"
+        environment = dict(os.environ, PYTHONPATH=site)
+        output = subprocess.run(command_line("list", {}), check=True, capture_output=True, cwd="/", env=environment).stdout
+        (found,) = [entry for entry in json.loads(output)["distributions"] if entry["name"] == "acme-judges"]
+        self.assertEqual(names(found["files"]), ["acme_judges-1.2.dist-info/METADATA", "module:acme.py"])
 
     def test_what_is_built_in_is_not_listed_again(self):
         write(self.folder.name, {
