@@ -15,6 +15,7 @@ use crate::step::Failure;
 mod dataset;
 mod figures;
 mod network;
+mod plugins;
 mod programs;
 mod report;
 mod resume;
@@ -27,8 +28,8 @@ use programs::Programs;
 /// Arguments of `cargo xtask bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// What to measure instead: the stores, each beside the barest program that writes the same rows, and an export; or an
-    /// evaluation that calls a model twice an item, beside a bare loop of the same calls.
+    /// What to measure instead: the stores, each beside the barest program that writes the same rows, and an export; an
+    /// evaluation that calls a model twice an item, beside a bare loop of the same calls; or a judge in Python.
     subject: Option<Subject>,
     /// Numbers of items.
     #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000")]
@@ -51,6 +52,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Subject {
     Network,
+    Plugins,
     Stores,
 }
 
@@ -67,6 +69,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     if arguments.subject == Some(Subject::Network) {
         let is_met = network::run(&programs, &scratch.0, arguments.runs)?;
+        return if arguments.check && !is_met { Err(Failure::new("a target is not met")) } else { Ok(()) };
+    }
+    if arguments.subject == Some(Subject::Plugins) {
+        let is_met = plugins::run(&programs, &scratch.0, arguments.runs)?;
         return if arguments.check && !is_met { Err(Failure::new("a target is not met")) } else { Ok(()) };
     }
     if arguments.resume {

@@ -27,7 +27,7 @@ pub(crate) async fn show(mut events: Events, bar: ProgressBar, clients: Clients)
     loop {
         tokio::select! {
             event = events.next() => match event {
-                Some(event) => seen.enter(event, &bar),
+                Some(event) => seen.enter(&event, &bar),
                 None => break,
             },
             _ = ticks.tick(), if is_shown => bar.set_message(seen.message(&clients.limits())),
@@ -47,8 +47,8 @@ struct Seen {
 }
 
 impl Seen {
-    fn enter(&mut self, event: RunEvent, bar: &ProgressBar) {
-        match event {
+    fn enter(&mut self, event: &RunEvent, bar: &ProgressBar) {
+        match *event {
             RunEvent::Committed { counts, in_flight, spent_usd, .. } => {
                 bar.set_position(counts.tasks());
                 (self.counts, self.in_flight, self.spent_usd) = (counts, in_flight, spent_usd);

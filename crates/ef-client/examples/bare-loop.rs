@@ -45,6 +45,8 @@ async fn main() -> Result<(), Failure> {
         return Err("bare-loop DATASET.jsonl BASE_URL CONCURRENCY".into());
     };
     let lines = Arc::new(Mutex::new(BufReader::new(File::open(dataset)?).lines()));
+    // Whatever is called is called without TLS, but reqwest wants to know what would do it.
+    rustls::crypto::ring::default_provider().install_default().map_err(|_| "there is a provider already")?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     let url = format!("{base_url}/chat/completions");
     let mut workers = tokio::task::JoinSet::new();

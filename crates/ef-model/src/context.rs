@@ -47,7 +47,6 @@ impl CallContext {
 
     /// Stops the attempt's clock until what is returned is dropped: the call waits for its turn (at a limiter, or for a
     /// person) and has not begun its work.
-    #[must_use]
     pub fn pause_clock(&self) -> PausedClock {
         let clock = self.clock.clone();
         if let Some(clock) = &clock {

@@ -16,6 +16,9 @@ mod samples;
 pub mod simulation;
 mod source;
 
+#[cfg(feature = "contract")]
+pub use ef_plugin::contract;
+
 pub use components::{ScriptedEvaluator, ScriptedJudge};
 pub use memory::MemoryStore;
 pub use python::python_with;

@@ -32,7 +32,7 @@ const TABLE: &[Row] = &[
     Row { name: "ef-store-parquet", may: &["ef-model"], tests: &[] },
     Row { name: "ef-telemetry", may: &["ef-model"], tests: &[] },
     Row { name: "ef-report", may: &["ef-model", "ef-metrics"], tests: &[] },
-    Row { name: "ef-testkit", may: &["ef-model", "ef-client"], tests: &[] },
+    Row { name: "ef-testkit", may: &["ef-model", "ef-client", "ef-plugin"], tests: &[] },
     Row {
         name: "ef-cli",
         may: &[

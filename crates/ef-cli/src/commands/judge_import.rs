@@ -126,7 +126,7 @@ fn conclude(args: &ImportArgs, found: &RunSummary, answered: &Answered) -> Resul
         match answered.status {
             RunStatus::Completed => output::say(&format!("next    ef show {run} --traces{store}")),
             RunStatus::Awaiting => {
-                output::say(&format!("next    {} left; ef judge queue {run}{store}", pending(answered.pending)))
+                output::say(&format!("next    {} left; ef judge queue {run}{store}", pending(answered.pending)));
             }
             RunStatus::Aborted | RunStatus::Running => output::say(&format!("next    ef resume {run}{store}")),
         }

@@ -1,6 +1,5 @@
 //! `ef runs`: lists runs.
 
-
 use crate::failure::Failure;
 use crate::output::{self, Format};
 use crate::{Exit, stores};

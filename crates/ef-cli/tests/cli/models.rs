@@ -76,7 +76,8 @@ fn a_model_is_evaluated_and_a_model_judges_it() {
     assert!(result["usage"]["evaluator"]["output_tokens"].as_u64() > Some(0), "{result:#}");
     assert!(result["usage"]["judges"]["good"]["input_tokens"].as_u64() > Some(0), "{result:#}");
     let seen = server.requests();
-    let evaluated = seen.iter().map(|request| request.json()).find(|body| body["model"] == "under-test");
+    let evaluated =
+        seen.iter().map(ef_testkit::model_server::SeenRequest::json).find(|body| body["model"] == "under-test");
     assert_eq!(evaluated.expect("a call of the evaluator")["temperature"], 0.5);
 }
 
@@ -129,7 +130,7 @@ fn a_dry_run_counts_and_estimates_and_sends_nothing() {
     assert_eq!((seen["items"].as_u64(), seen["evaluator"]["requests"].as_u64()), (Some(5), Some(10)));
     assert_eq!(seen["judges"][0]["requests"], 30);
     let most = seen["evaluator"]["most_usd"].as_f64().expect("a bound");
-    assert!(most >= 10.0 * 100.0 * 10.0 / 1e6 && most < 0.1, "{most}");
+    assert!((10.0 * 100.0 * 10.0 / 1e6..0.1).contains(&most), "{most}");
     assert_eq!(seen["judges"][0]["most_usd"], Value::Null, "the judge has no price");
     assert!(!seen.to_string().contains("question 0"), "payloads are shown on request alone");
     let shown = folder.ef("run spec.yaml --dataset dataset.jsonl --dry-run --payloads").exits(0);
