@@ -1,3 +1,5 @@
+//! What is sent to chat models and what is read of their answers.
+
 use ef_client::chat::{AnswerSchema, Api, ChatModel, ChatReply, ChatRequest, ModelConfig, Price};
 use ef_model::{ErrorKind, Pricing, Usage};
 use ef_testkit::model_server::{Cut, Finish, Reply, Script, Tokens};

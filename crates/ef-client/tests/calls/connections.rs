@@ -1,3 +1,5 @@
+//! Connections: reused, timed, limited in what they bring, broken.
+
 use std::sync::Arc;
 
 use ef_client::Method;

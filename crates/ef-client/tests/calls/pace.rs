@@ -1,3 +1,5 @@
+//! Limits in simulated time: storms, fairness, recovery.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 

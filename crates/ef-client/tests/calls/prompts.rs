@@ -1,3 +1,5 @@
+//! Prompt templates and the values that they see.
+
 use std::fmt::Write as _;
 
 use ef_client::prompt::{Template, values};

@@ -1,3 +1,5 @@
+//! What refusals of servers mean, and what is told of them.
+
 use std::fmt::Write as _;
 
 use ef_model::ErrorKind;

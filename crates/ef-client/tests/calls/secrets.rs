@@ -1,3 +1,5 @@
+//! Credentials that come back are found and taken out.
+
 use ef_client::chat::{Api, ChatModel, ChatRequest, ModelConfig};
 use ef_testkit::model_server::{Reply, Script};
 

@@ -1,3 +1,5 @@
+//! Addresses, keys, proxies and configs, checked before anything is sent.
+
 use std::fmt::Write as _;
 
 use ef_client::ClientError;

@@ -1,3 +1,5 @@
+//! Whose certificates are trusted.
+
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
