@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use ef_model::{DatasetRow, EvalItem, EvaluatorOutput, ItemSource, Payload, Pricing};
+use ef_report::counted;
 use ef_runner::RunJudge;
 use serde_json::{Value, json};
 
@@ -231,8 +232,4 @@ impl Estimate {
         }
         value
     }
-}
-
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -35,6 +35,7 @@ mod slot;
 mod stderr;
 mod wire;
 
+pub(crate) use command::content_digest;
 pub use command::{Measure, PluginCommand, allowed_environment, command_digest};
 pub use component::UNKNOWN_VERSION;
 pub use failure::PluginError;

@@ -23,6 +23,7 @@ mod verification;
 pub use diff::{diff, diff_json};
 pub use json::json;
 pub use metric::metric_detail;
+pub use number::counted;
 pub use record::record_detail;
 pub use replay::{judge_trial, judge_trial_json, replay, replay_json};
 pub use runs::runs_table;

@@ -11,7 +11,7 @@ pub(crate) fn count(value: u64) -> String {
 }
 
 /// A count and its noun: `1 byte`, `1,319 bytes`.
-pub(crate) fn counted(value: u64, noun: &str) -> String {
+pub fn counted(value: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(value), if value == 1 { "" } else { "s" })
 }
 

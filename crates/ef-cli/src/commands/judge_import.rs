@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ef_model::{ItemId, RunStatus, RunSummary, TraceStore};
+use ef_report::counted;
 use ef_runner::{Answer, AnswerError, Answered, RunJudge};
 
 use crate::compose::{self, Parts};
@@ -136,8 +137,4 @@ fn conclude(args: &ImportArgs, found: &RunSummary, answered: &Answered) -> Resul
 
 fn pending(count: u64) -> String {
     counted(count, "pending judgment")
-}
-
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

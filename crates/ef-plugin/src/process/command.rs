@@ -173,7 +173,8 @@ fn add(whole: &mut Sha256, name: &OsStr, content: Option<[u8; 32]>) {
     }
 }
 
-fn content_digest(path: &Path) -> io::Result<[u8; 32]> {
+/// SHA-256 over a file's bytes.
+pub(crate) fn content_digest(path: &Path) -> io::Result<[u8; 32]> {
     let (mut file, mut buffer, mut digest) = (File::open(path)?, vec![0; 128 << 10], Sha256::new());
     loop {
         match file.read(&mut buffer)? {

@@ -1,11 +1,12 @@
 //! The digest of a Python plugin: of the files that it consists of.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 
 use ef_model::Digest;
 use sha2::{Digest as _, Sha256};
+
+use crate::process::content_digest;
 
 /// A plugin's file: the name that it has within the plugin, wherever that is installed, and where it is.
 pub(super) type NamedFile = (String, PathBuf);
@@ -31,16 +32,6 @@ pub(super) fn digest(what: &str, files: &[NamedFile]) -> io::Result<Digest> {
 fn add_name(whole: &mut Sha256, name: &str) {
     whole.update(u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes());
     whole.update(name);
-}
-
-fn content_digest(path: &PathBuf) -> io::Result<[u8; 32]> {
-    let (mut file, mut buffer, mut digest) = (File::open(path)?, vec![0; 128 << 10], Sha256::new());
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(digest.finalize().into()),
-            length => digest.update(&buffer[..length]),
-        }
-    }
 }
 
 #[cfg(test)]
