@@ -21,6 +21,7 @@ mod report;
 mod resume;
 mod stores;
 mod targets;
+mod telemetry;
 
 use figures::{Figures, Size, Start};
 use programs::Programs;
@@ -29,7 +30,8 @@ use programs::Programs;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// What to measure instead: the stores, each beside the barest program that writes the same rows, and an export; an
-    /// evaluation that calls a model twice an item, beside a bare loop of the same calls; or a judge in Python.
+    /// evaluation that calls a model twice an item, beside a bare loop of the same calls; a judge in Python; or what traces,
+    /// metrics and logs cost.
     subject: Option<Subject>,
     /// Numbers of items.
     #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000")]
@@ -54,6 +56,7 @@ enum Subject {
     Network,
     Plugins,
     Stores,
+    Telemetry,
 }
 
 /// Items of the bench of stores.
@@ -63,16 +66,13 @@ const STORED: u64 = 100_000;
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let programs = programs::build()?;
     let scratch = Scratch::new(&programs.target_directory.join("bench"))?;
-    if arguments.subject == Some(Subject::Stores) {
-        let is_met = stores::run(&programs, &scratch.0, STORED, arguments.runs)?;
-        return if arguments.check && !is_met { Err(Failure::new("a target is not met")) } else { Ok(()) };
-    }
-    if arguments.subject == Some(Subject::Network) {
-        let is_met = network::run(&programs, &scratch.0, arguments.runs)?;
-        return if arguments.check && !is_met { Err(Failure::new("a target is not met")) } else { Ok(()) };
-    }
-    if arguments.subject == Some(Subject::Plugins) {
-        let is_met = plugins::run(&programs, &scratch.0, arguments.runs)?;
+    if let Some(subject) = arguments.subject {
+        let is_met = match subject {
+            Subject::Stores => stores::run(&programs, &scratch.0, STORED, arguments.runs)?,
+            Subject::Network => network::run(&programs, &scratch.0, arguments.runs)?,
+            Subject::Plugins => plugins::run(&programs, &scratch.0, arguments.runs)?,
+            Subject::Telemetry => telemetry::run(&programs, &scratch.0, arguments.runs)?,
+        };
         return if arguments.check && !is_met { Err(Failure::new("a target is not met")) } else { Ok(()) };
     }
     if arguments.resume {

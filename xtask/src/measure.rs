@@ -52,10 +52,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Runs a command through `xtask measure`, and gives what it used and what it printed.
 pub(crate) fn measured(command: &Command, scratch: &Path) -> Result<(Usage, String), Failure> {
+    measured_with_log(command, scratch).map(|(usage, printed, _)| (usage, printed))
+}
+
+/// The same with what it said on standard error.
+pub(crate) fn measured_with_log(command: &Command, scratch: &Path) -> Result<(Usage, String, String), Failure> {
     let itself = std::env::current_exe().map_err(|error| Failure::new(format!("where is xtask? {error}")))?;
     let figures = scratch.join("usage.json");
     let mut measure = Command::new(itself);
     measure.arg("measure").arg(&figures).arg("--").arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => measure.env(name, value),
+            None => measure.env_remove(name),
+        };
+    }
     let output = step::output(&mut measure)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
@@ -64,7 +75,8 @@ pub(crate) fn measured(command: &Command, scratch: &Path) -> Result<(Usage, Stri
     let text = std::fs::read(&figures).map_err(|error| Failure::new(format!("{}: {error}", figures.display())))?;
     let usage =
         serde_json::from_slice(&text).map_err(|error| Failure::new(format!("{}: {error}", figures.display())))?;
-    Ok((usage, String::from_utf8_lossy(&output.stdout).into_owned()))
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok((usage, text(&output.stdout), text(&output.stderr)))
 }
 
 fn of_children(wall_s: f64) -> Result<Usage, Failure> {

@@ -11,6 +11,7 @@ use crate::step::{self, Failure};
 
 mod alone;
 mod dependency_lists;
+mod exposure;
 mod generated;
 mod imports;
 mod includes;
@@ -20,6 +21,7 @@ mod metadata;
 mod module_docs;
 mod named_tests;
 mod security;
+mod shared_features;
 mod sources;
 mod tasks;
 mod tree;
@@ -31,6 +33,10 @@ pub(crate) struct Arguments {
     /// Only the checks that compile nothing; they take a second.
     #[arg(long)]
     no_build: bool,
+    /// Check each crate with exactly the features of others' crates that it asks for, and not with those that any of ours
+    /// asks for; takes some minutes more.
+    #[arg(long, conflicts_with = "no_build")]
+    exact: bool,
 }
 
 /// One thing that is not as it should be.
@@ -90,13 +96,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     check!("sources", sources::check(&tree));
     check!("included files", includes::check(&tree));
     check!("security claims", security::check(&tree));
+    check!("who sees content", exposure::check(&tree));
     check!("workflows", workflows::check(&tree));
     check!("tasks that are called", tasks::check(&tree));
     check!("lists of dependencies", dependency_lists::check(&tree)?);
     if !arguments.no_build {
         check!("generated files", generated::check(&metadata)?);
         check!("each crate packages alone", alone::packages(&metadata)?);
-        check!("each crate and its tests alone", alone::builds(&metadata)?);
+        let features = if arguments.exact { alone::Features::Exact } else { alone::Features::Shared };
+        check!("each crate and its tests alone", alone::builds(&metadata, features)?);
     }
     report(&findings)
 }

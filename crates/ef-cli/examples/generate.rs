@@ -88,8 +88,9 @@ const CONVENTIONS: &str = "
 ## Results and messages
 
 Results go to standard output, and everything said to a person besides (errors, notes, progress, the next command to try)
-goes to standard error. `--format json` makes a result readable for programs; nothing else is on standard output then. The
-progress line is shown only where standard error is a terminal. Inputs, outputs, references, metadata and rationales are
+goes to standard error, as does the log. `--format json` makes a result readable for programs; nothing else is on standard output
+then. `--log-format json`, an option of every command, does the same for standard error: each line is an object, errors
+included ([observability.md](observability.md#logs)). The progress line is shown only where standard error is a terminal. Inputs, outputs, references, metadata and rationales are
 never shown but by `ef show --payloads`.
 
 A run that has completed also leaves its result as a file, `<output>/<run_id>.json`: the same JSON as `ef run --format json`
@@ -115,10 +116,12 @@ the default, is `./runs/runs.db`. For `ef run`, `runtime.trace_store` in the spe
 const ENVIRONMENT: &str = "
 ## Environment variables
 
-`ef` has no settings of its own in the environment. It reads those that are conventions:
+One variable is `ef`'s own; the others are conventions:
 
 | variable | effect |
 |---|---|
+| `EVAL_FABRIC_LOG_LEVEL` | which log lines there are: `off`, `error`, `warn`, `info` (the default), `debug` or `trace`, also for parts: `warn,ef_runner=debug` |
+| `OTEL_*` | traces, metrics and logs by OpenTelemetry, off by default; all of them are in [observability.md](observability.md#settings) |
 | `NO_COLOR` | where it is set and not empty, no colours |
 | `TERM` | where it is `dumb`, no colours |
 | `CLICOLOR`, `CLICOLOR_FORCE`, `CI` | colours of help texts and of errors about the command line |
@@ -175,7 +178,7 @@ fn section(command: &Command) -> String {
     let usage = usage.trim_start_matches("Usage: ");
     let mut section = format!("\n### {}\n\n{about}\n\n```text\n{usage}\n```\n", name(command));
     let visible = || command.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_id() != "help");
-    let visible = || visible().filter(|arg| arg.get_id() != "version");
+    let visible = || visible().filter(|arg| arg.get_id() != "version" && !arg.is_global_set());
     let rows = |wanted: fn(&Arg) -> bool| visible().filter(|arg| wanted(arg)).map(row).collect::<String>();
     for (title, rows) in [("argument", rows(Arg::is_positional)), ("option", rows(|arg| !arg.is_positional()))] {
         if !rows.is_empty() {

@@ -18,7 +18,10 @@ pub(crate) fn write(folder: &Path, result: &RunResult) -> Result<PathBuf, Failur
         .and_then(|()| write_private(&unfinished, ef_report::json(result).as_bytes()))
         .and_then(|()| fs::rename(&unfinished, &path));
     match written {
-        Ok(()) => Ok(path),
+        Ok(()) => {
+            tracing::info!(path = %path.display(), "result written");
+            Ok(path)
+        }
         Err(error) => {
             let _ = fs::remove_file(&unfinished);
             let message = format!("the result cannot be written to {}: {}", path.display(), failure::reason(&error));

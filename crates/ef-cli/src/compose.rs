@@ -12,7 +12,6 @@ use ef_plugin::{ComponentKind, LookupError, Registry};
 use ef_runner::RunJudge;
 use ef_spec::{Draft, DraftComponent, EvalSpec, LoadedSpec};
 
-use indicatif::ProgressBar;
 use serde_json::Map;
 
 use crate::Exit;
@@ -48,7 +47,6 @@ pub(crate) struct Parts {
     /// The connections of all that call somebody else.
     pub(crate) clients: Clients,
     pub(crate) plugins: Plugins,
-    terminal: Option<Arc<Terminal>>,
 }
 
 impl Parts {
@@ -65,9 +63,9 @@ impl Parts {
         for factory in ef_judges::factories().into_iter().chain(ef_judges::model_factories(&clients)) {
             registry.register_judge(factory)?;
         }
-        let prompter = terminal.clone().map(|terminal| terminal as Arc<dyn Prompter>);
+        let prompter = terminal.map(|terminal| terminal as Arc<dyn Prompter>);
         registry.register_judge(ef_judges::human_factory(prompter))?;
-        Ok(Self { registry, environment, clients, plugins, terminal })
+        Ok(Self { registry, environment, clients, plugins })
     }
 
     /// Registers what plugins have of these ids. What nobody has is told when it is made.
@@ -83,13 +81,6 @@ impl Parts {
         };
         let broken = format!("it may be one of a plugin's that could not be asked: {broken}");
         Some(hint.map_or(broken.clone(), |hint| format!("{hint}; {broken}")))
-    }
-
-    /// Says which line has to make room for questions at the terminal.
-    pub(crate) fn give_way(&self, progress: &ProgressBar) {
-        if let Some(terminal) = &self.terminal {
-            terminal.give_way(progress);
-        }
     }
 }
 
@@ -164,9 +155,18 @@ async fn compose_text(name: &str, text: &[u8], parts: &mut Parts) -> Result<Comp
     let used: Vec<(_, &Identity)> =
         std::iter::once((ComponentKind::Evaluator, evaluator.identity())).chain(used).collect();
     parts.plugins.require_lock(&used).await?;
+    log_plugins(&used);
     let judges = spec.judges.iter().zip(judges);
     let judges = judges.map(|(named, judge)| RunJudge { identity: Arc::new(judge_identity(named, &*judge)), judge });
     Ok(Composed { evaluator, judges: judges.collect(), spec, store })
+}
+
+/// Tells the log which components are not built in.
+pub(crate) fn log_plugins(used: &[(ComponentKind, &Identity)]) {
+    for (kind, Identity { id, version, source, digest }) in used.iter().filter(|(_, used)| used.source != "builtin") {
+        let digest = format_args!("{digest:.12}");
+        tracing::info!(%kind, %id, version, source, %digest, "plugin in use");
+    }
 }
 
 /// Under a budget, whatever costs money has to say beforehand how much at most.

@@ -8,7 +8,7 @@ use ef_runner::{Events, RunError, RunJudge, Stopper};
 use crate::compose::Parts;
 use crate::failure::{self, Failure};
 use crate::output::{self, Format};
-use crate::{Exit, artifact, progress, queue, signals};
+use crate::{Exit, artifact, console, progress, queue, signals};
 
 /// Where a result goes.
 #[derive(Debug, clap::Args)]
@@ -32,12 +32,12 @@ pub(crate) async fn watched<T>(
     parts: &Parts,
 ) -> Result<T, Failure> {
     let progress = progress::line(total, progress::is_visible() && format == Format::Text);
-    parts.give_way(&progress);
-    let showing = tokio::spawn(progress::show(events, progress.clone(), parts.clients.clone()));
+    console::give_way(&progress);
+    let showing = tokio::spawn(progress::show(events, progress, parts.clients.clone()));
     let ended = tokio::select! {
         ended = run => Some(ended),
         // The run is dropped, and with it whatever it had started.
-        () = signals::watch(stopper, progress) => None,
+        () = signals::watch(stopper) => None,
     };
     // The events end with the run.
     let _ = showing.await;
@@ -59,7 +59,7 @@ pub(crate) async fn ask_people(
     match queue::write(store, &result.head.run_id, judges, &path).await {
         Ok(count) => {
             let judgments = if count == 1 { "judgment waits" } else { "judgments wait" };
-            output::say(&format!("queue   {count} {judgments} for people: {}", path.display()));
+            console::say(&format!("queue   {count} {judgments} for people: {}", path.display()));
         }
         Err(failure) => {
             failure.report();
@@ -81,7 +81,7 @@ pub(crate) fn conclude(
             print(args, &result)?;
             let path = written?;
             if args.format == Format::Text {
-                output::say(&format!("result  {}", path.display()));
+                console::advise(&format!("result  {}", path.display()));
                 let next = match result.status {
                     RunStatus::Awaiting => {
                         let queue = queue::path(&args.output, run_id);
@@ -89,7 +89,7 @@ pub(crate) fn conclude(
                     }
                     _ => format!("ef show {run_id} --traces"),
                 };
-                output::say(&format!("next    {next}{store}"));
+                console::advise(&format!("next    {next}{store}"));
             }
             Ok(Exit::Done)
         }
@@ -105,7 +105,7 @@ pub(crate) fn conclude(
             if let RunError::Store { counts, error } = &error
                 && counts.tasks() > 0
             {
-                output::say(&format!("{} tasks of this run are in the store", counts.tasks()));
+                console::say(&format!("{} tasks of this run are in the store", counts.tasks()));
                 // After a conflict the dataset has to change, and with it the run.
                 if !matches!(error, StoreError::Conflict { .. }) {
                     say_resume(args, run_id, store);
@@ -118,7 +118,7 @@ pub(crate) fn conclude(
 
 fn say_resume(args: &ResultArgs, run_id: &RunId, store: &str) {
     if args.format == Format::Text {
-        output::say(&format!("next    ef resume {run_id}{store}"));
+        console::advise(&format!("next    ef resume {run_id}{store}"));
     }
 }
 

@@ -7,8 +7,9 @@ use ef_plugin::RegistryError;
 use ef_runner::{RunError, StopCause};
 use ef_spec::{MigrateError, SpecErrors};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use serde_json::{Map, Value, json};
 
-use crate::{Exit, output, stores};
+use crate::{Exit, console, output, stores};
 
 /// A command that did not do what it was asked to.
 pub(crate) struct Failure {
@@ -61,11 +62,14 @@ impl Failure {
 
     /// Says it on standard error and gives the exit code.
     pub(crate) fn report(self) -> Exit {
+        if !console::is_for_people() {
+            return self.report_json();
+        }
         match self.what {
             What::Message { message, hint } => {
                 say_error(&ef_report::visible(&message));
                 if let Some(hint) = hint {
-                    output::say_wrapped("  help: ", &hint);
+                    console::say(&output::wrapped("  help: ", &hint));
                 }
             }
             What::Report(report) => {
@@ -73,22 +77,56 @@ impl Failure {
                 for problem in report.related().into_iter().flatten() {
                     let mut text = String::new();
                     match handler().render_report(&mut text, problem) {
-                        Ok(()) => output::say(&format!("\n{}", text.trim_end())),
-                        Err(_) => output::say(&problem.to_string()),
+                        Ok(()) => console::say(&format!("\n{}", text.trim_end())),
+                        Err(_) => console::say(&problem.to_string()),
                     }
                 }
             }
         }
         self.exit
     }
+
+    /// The same for a program: one object with everything.
+    fn report_json(self) -> Exit {
+        let mut details = Map::from_iter([("exit_code".to_owned(), json!(self.exit.code()))]);
+        let message = match self.what {
+            What::Message { message, hint } => {
+                details.extend(hint.map(|hint| ("help".to_owned(), json!(hint))));
+                ef_report::visible(&message).into_owned()
+            }
+            What::Report(report) => {
+                let problems: Vec<_> = report.related().into_iter().flatten().map(problem_json).collect();
+                details.insert("problems".to_owned(), json!(problems));
+                report.to_string()
+            }
+        };
+        console::error(&message, details);
+        self.exit
+    }
+}
+
+/// A problem with its place.
+fn problem_json(problem: &dyn Diagnostic) -> Value {
+    let mut value = json!({ "message": problem.to_string() });
+    if let Some(help) = problem.help() {
+        value["help"] = json!(help.to_string());
+    }
+    let span = problem.labels().and_then(|mut labels| labels.next());
+    if let (Some(span), Some(source)) = (span, problem.source_code())
+        && let Ok(place) = source.read_span(span.inner(), 0, 0)
+    {
+        value["file"] = json!(place.name());
+        (value["line"], value["column"]) = (json!(place.line() + 1), json!(place.column() + 1));
+    }
+    value
 }
 
 fn say_error(message: &str) {
     let text = output::wrapped("error: ", message);
     if output::stderr_style().color {
-        output::say(&text.replacen("error", "\u{1b}[1;31merror\u{1b}[0m", 1));
+        console::say(&text.replacen("error", "\u{1b}[1;31merror\u{1b}[0m", 1));
     } else {
-        output::say(&text);
+        console::say(&text);
     }
 }
 
@@ -115,7 +153,8 @@ pub(crate) fn install_panic_hook() {
             return;
         }
         let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
-        output::say(&format!("error: a defect in ef or in a component{place}; please report it with this line"));
+        let what = format!("a defect in ef or in a component{place}; please report it with this line");
+        console::error(&if console::is_for_people() { format!("error: {what}") } else { what }, Map::new());
     }));
 }
 

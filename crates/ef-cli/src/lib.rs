@@ -5,6 +5,7 @@ mod artifact;
 mod cli;
 mod commands;
 mod compose;
+mod console;
 mod dry_run;
 mod evaluation;
 mod exit;
@@ -15,6 +16,7 @@ mod progress;
 mod prompt;
 mod queue;
 mod run_ref;
+mod session;
 mod signals;
 mod stores;
 
@@ -37,7 +39,7 @@ pub fn main() -> ExitCode {
 pub fn run(add: impl FnOnce(&mut Registry) -> Result<(), RegistryError>) -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|first| first == plugins::sandbox::LAUNCHER) {
-        output::say(&plugins::sandbox::launch(arguments));
+        console::say(&plugins::sandbox::launch(arguments));
         return Exit::Component.into();
     }
     failure::install_panic_hook();
@@ -47,16 +49,34 @@ pub fn run(add: impl FnOnce(&mut Registry) -> Result<(), RegistryError>) -> Exit
     }
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version go to standard output and are no error; the rest goes to standard error.
-            let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            let _ = error.print();
-            return code.into();
-        }
+        Err(error) => return refuse(&error).into(),
     };
+    console::set_format(cli.log_format);
     match commands::execute(cli.command, own) {
         Ok(exit) => exit.into(),
         Err(failure) => failure.report().into(),
+    }
+}
+
+/// What to say where the arguments are not understood, or ask for help or the version.
+fn refuse(error: &clap::Error) -> Exit {
+    // Help and version go to standard output and are no error; the rest goes to standard error.
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Done;
+    }
+    let wants_json = |words: &[std::ffi::OsString]| match words {
+        [option] => option == "--log-format=json",
+        [option, value, ..] => option == "--log-format=json" || (option == "--log-format" && value == "json"),
+        [] => false,
+    };
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if (0..arguments.len()).any(|from| wants_json(&arguments[from..])) {
+        console::set_format(console::LogFormat::Json);
+        failure::Failure::usage(error.render().to_string().trim_start_matches("error: ")).report()
+    } else {
+        let _ = error.print();
+        Exit::Usage
     }
 }
 

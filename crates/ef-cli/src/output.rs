@@ -54,17 +54,6 @@ pub(crate) fn print_part(text: &str) -> Result<bool, Failure> {
     }
 }
 
-/// Says something to the person at the terminal, on standard error.
-pub(crate) fn say(text: &str) {
-    // Nothing depends on it, so nothing fails for it: not even where standard error is closed.
-    let _ = writeln!(io::stderr().lock(), "{text}");
-}
-
-/// Says something with a label, in lines that a terminal does not break.
-pub(crate) fn say_wrapped(label: &str, text: &str) {
-    say(&wrapped(label, text));
-}
-
 /// A label and a text; on a terminal in lines as wide as it is, those after the first indented by the label's length.
 pub(crate) fn wrapped(label: &str, text: &str) -> String {
     let width = stderr_style().width.map_or(usize::MAX, usize::from);

@@ -57,6 +57,10 @@ impl Plugins {
             .map(|path| Manifest::read(&path).map_err(|problems| Failure::diagnostic(Exit::Usage, problems)))
             .collect::<Result<_, _>>()?;
         refuse_conflicts(&manifests)?;
+        if !manifests.is_empty() {
+            let plugins: usize = manifests.iter().map(|manifest| manifest.plugins.len()).sum();
+            tracing::info!(manifests = manifests.len(), plugins, "manifests of plugins read");
+        }
         let lock = if locked { Some(Lock::read(&folder)?) } else { None };
         Ok(Self {
             environment: environment.clone(),
@@ -185,6 +189,7 @@ impl Plugins {
                 self.entries().find(|(_, entry)| entry.name == name).expect("only names of manifests are opened");
             let is_project = manifest.path.file_name().is_some_and(|file| file == PROJECT_FILE);
             let candidate = Candidate::of_manifest(manifest, entry, is_project, &self.environment)?;
+            log_found(&candidate);
             self.opened.insert(name.to_owned(), candidate);
         }
         Ok(&self.opened[name])
@@ -203,6 +208,7 @@ impl Plugins {
                     format!("two plugins are called `{}`: {} and {}", candidate.name, first.from, candidate.from);
                 return Err(Failure::new(Exit::Component, message).hint("give the one in the manifest another name"));
             }
+            log_found(&candidate);
             self.opened.insert(candidate.name.clone(), candidate);
         }
         Ok(())
@@ -211,6 +217,13 @@ impl Plugins {
 
 async fn end(plugin: ExternalPlugin) {
     plugin.shutdown().await;
+}
+
+/// Tells the log of a plugin that may be started.
+fn log_found(candidate: &Candidate) {
+    let command = candidate.plugin.command();
+    let digest = format_args!("{:.12}", command.digest);
+    tracing::info!(plugin = candidate.name, source = command.source, %digest, from = candidate.from, "plugin found");
 }
 
 /// A plugin that cannot even be opened.

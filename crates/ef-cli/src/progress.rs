@@ -8,7 +8,7 @@ use ef_model::Counts;
 use ef_runner::{Events, RunEvent};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use crate::output;
+use crate::{console, output};
 
 /// The progress line, which shows nothing unless `visible`. Clones are one line.
 pub(crate) fn line(total: Option<u64>, visible: bool) -> ProgressBar {
@@ -124,5 +124,5 @@ fn bar(total: Option<u64>) -> ProgressBar {
 
 /// Whether progress is shown: only to a person at a terminal.
 pub(crate) fn is_visible() -> bool {
-    output::stderr_style().width.is_some()
+    console::is_for_people() && output::stderr_style().width.is_some()
 }

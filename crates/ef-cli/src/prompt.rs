@@ -2,40 +2,23 @@
 //! wants to see it.
 
 use std::io::{self, BufRead, IsTerminal};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ef_judges::{Answer, PromptError, Prompter, Question};
 use ef_model::{BoxFuture, Payload};
-use indicatif::ProgressBar;
 use tokio::sync::{Mutex, mpsc};
 
-use crate::output;
+use crate::console;
 
-/// The terminal, where a person can be asked: standard input and standard error are one.
+/// The terminal, where a person can be asked: standard input and standard error are one, and lines are for people.
 pub(crate) fn terminal() -> Option<Arc<Terminal>> {
-    (io::stdin().is_terminal() && io::stderr().is_terminal()).then(Arc::default)
+    (console::is_for_people() && io::stdin().is_terminal() && io::stderr().is_terminal()).then(Arc::default)
 }
 
 /// A person at a terminal.
 #[derive(Default)]
 pub(crate) struct Terminal {
     lines: Mutex<Option<mpsc::UnboundedReceiver<String>>>,
-    progress: OnceLock<ProgressBar>,
-}
-
-impl Terminal {
-    /// The line that has to make room for questions.
-    pub(crate) fn give_way(&self, progress: &ProgressBar) {
-        // A second run of the same process would have a line of its own; there is none.
-        let _ = self.progress.set(progress.clone());
-    }
-
-    fn say(&self, text: &str) {
-        match self.progress.get() {
-            Some(progress) => progress.suspend(|| output::say(text)),
-            None => output::say(text),
-        }
-    }
 }
 
 /// Reads lines until the input ends. A thread of its own, as nothing can interrupt it.
@@ -63,12 +46,13 @@ impl Prompter for Terminal {
             let lines = lines.as_mut().expect("it was just made");
             // What was typed before the question was seen is no answer to it.
             while lines.try_recv().is_ok() {}
-            self.say(&asked(&question));
+            let _held = console::hold();
+            console::say(&asked(&question));
             let score = lines.recv().await.ok_or(PromptError::Closed)?.trim().to_owned();
             if score == "s" {
                 return Ok(Answer::new(score));
             }
-            self.say("why? (a line, may be empty)");
+            console::say("why? (a line, may be empty)");
             let rationale = lines.recv().await.ok_or(PromptError::Closed)?.trim().to_owned();
             Ok(Answer { rationale: (!rationale.is_empty()).then_some(rationale), ..Answer::new(score) })
         })

@@ -41,7 +41,7 @@ struct Asked<'a> {
 }
 
 /// A line that a person has answered, or not yet. What else the line holds is not looked at.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Line {
     run_id: RunId,
     item_id: ItemId,

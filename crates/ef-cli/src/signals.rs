@@ -1,17 +1,16 @@
 //! Ctrl-C and SIGTERM.
 
 use ef_runner::Stopper;
-use indicatif::ProgressBar;
 
-use crate::output;
+use crate::console;
 
 /// The first signal ends the run gently; with the second it returns, and the run is to be dropped. What was reported as
 /// committed is durable either way.
-pub(crate) async fn watch(stopper: Stopper, progress: ProgressBar) {
+pub(crate) async fn watch(stopper: Stopper) {
     let Ok(mut signals) = Signals::listen() else { return std::future::pending().await };
     signals.next().await;
     stopper.stop();
-    progress.suspend(|| output::say("stopping: what is in flight is finished and kept; once more to stop at once"));
+    console::say("stopping: what is in flight is finished and kept; once more to stop at once");
     signals.next().await;
 }
 

@@ -10,6 +10,7 @@ use ef_model::{Environment, StoreAdmin, StoreError, TraceStore};
 
 use crate::compose;
 use crate::failure::Failure;
+use crate::session::Session;
 
 pub(crate) use argument::argument;
 pub(crate) use hints::hint;
@@ -32,19 +33,15 @@ impl StoreArgs {
         self.store.as_deref().unwrap_or(DEFAULT)
     }
 
+    /// Where it leads to.
+    pub(crate) fn location(&self) -> Result<Location, Failure> {
+        Location::parse(self.uri())
+    }
+
     /// Opens the store that is there.
     pub(crate) async fn open(&self) -> Result<Arc<dyn TraceStore>, Failure> {
-        Location::parse(self.uri())?.open().await
+        self.location()?.open().await
     }
-}
-
-/// Opens the store of this URI, and makes it where there is none and a run may make one.
-pub(crate) async fn open_or_create(uri: &str) -> Result<Arc<dyn TraceStore>, Failure> {
-    let location = Location::parse(uri)?;
-    if location.place.is_made_by_a_run() {
-        location.init().await?;
-    }
-    location.open().await
 }
 
 /// Where a URI leads to.
@@ -74,6 +71,26 @@ impl Location {
     pub(crate) async fn open(&self) -> Result<Arc<dyn TraceStore>, Failure> {
         self.place.check_presence()?;
         self.place.open().await.map_err(|error| self.failed(error))
+    }
+
+    /// The same, for a run that the session tells of.
+    pub(crate) async fn open_in(&self, session: &Session) -> Result<Arc<dyn TraceStore>, Failure> {
+        Ok(session.observe(self.open().await?, self.place.backend()))
+    }
+
+    /// The same, and makes the store where there is none and a run may make one.
+    pub(crate) async fn open_or_create_in(&self, session: &Session) -> Result<Arc<dyn TraceStore>, Failure> {
+        if self.place.is_made_by_a_run() {
+            self.init().await?;
+        }
+        self.open_in(session).await
+    }
+
+    /// Tells the log which store is open.
+    pub(crate) fn log_opened(&self) {
+        // What opens has exactly the version that this build works with.
+        let schema_version = self.admin().supported_version();
+        tracing::info!(store = %self.shown, backend = self.place.backend(), schema_version, "trace store opened");
     }
 
     /// Makes the store where there is none.

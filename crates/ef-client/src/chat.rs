@@ -3,11 +3,13 @@
 mod answer;
 mod anthropic;
 mod config;
+mod envelope;
 mod model;
 mod openai;
 mod price;
 mod request;
 mod setup;
+mod span;
 
 pub use answer::ChatReply;
 pub use config::{Api, ModelConfig};

@@ -8,7 +8,7 @@ use ef_model::{CallContext, CallError, Secret};
 use reqwest::Url;
 
 use crate::exchange::Exchange;
-use crate::limiter::Limiter;
+use crate::limiter::{Limiter, Permit};
 use crate::scrub::Scrubber;
 use crate::{HttpRequest, HttpResponse, Settings};
 
@@ -68,18 +68,35 @@ impl Endpoint {
     /// Whatever is not an answer with a status from 200 to 299, of the kind that README.md lists; a body that came along is
     /// in the error's detail alone. A request that cannot be made (a bad path) is permanent.
     pub async fn send(&self, request: HttpRequest, context: &CallContext) -> Result<HttpResponse, CallError> {
-        let mut exchange = self.open(request, context).await?;
+        let turn = self.turn(context).await;
+        let mut exchange = self.open(turn, request, context).await?;
         let body = exchange.body().await?;
         Ok(exchange.finish(body))
+    }
+
+    /// Waits for the call's turn, with the attempt's clock paused.
+    pub(crate) async fn turn(&self, context: &CallContext) -> Permit {
+        let turn = match self.inner.limiter.try_acquire() {
+            Some(turn) => turn,
+            None => {
+                let _paused = context.pause_clock();
+                self.inner.limiter.acquire().await
+            }
+        };
+        // The connection of the call that has made room is back in the pool as soon as its own task has run: without that,
+        // another one would be made each time, and kept.
+        tokio::task::yield_now().await;
+        turn
     }
 
     /// Sends the request and waits for the head of a successful answer, whose body is still to be read.
     pub(crate) async fn open<'a>(
         &'a self,
+        turn: Permit,
         request: HttpRequest,
         context: &'a CallContext,
     ) -> Result<Exchange<'a>, CallError> {
-        Exchange::open(&self.inner, request, context).await
+        Exchange::open(&self.inner, turn, request, context).await
     }
 
     /// The path of the base URL.

@@ -1,4 +1,4 @@
-//! One call, from waiting for its turn to the last byte of the answer.
+//! One call that has its turn, to the last byte of the answer.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -29,20 +29,14 @@ pub(crate) struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    /// Waits for a turn, sends the request and reads the head of the answer.
+    /// Sends the request and reads the head of the answer.
     pub(crate) async fn open(
         endpoint: &'a Inner,
+        permit: Permit,
         request: HttpRequest,
         context: &'a CallContext,
     ) -> Result<Self, CallError> {
         let request = prepare(endpoint, request, context)?;
-        let permit = match endpoint.limiter.try_acquire() {
-            Some(permit) => permit,
-            None => {
-                let _paused = context.pause_clock();
-                endpoint.limiter.acquire().await
-            }
-        };
         let started = Instant::now();
         let first_byte = started.checked_add(endpoint.settings.first_byte_timeout);
         let response = match in_time(context, first_byte, endpoint.client.execute(request)).await {
@@ -191,7 +185,7 @@ async fn in_time<F: Future>(context: &CallContext, first_byte: Option<Instant>, 
 fn prepare(endpoint: &Inner, request: HttpRequest, context: &CallContext) -> Result<reqwest::Request, CallError> {
     let mut prepared = reqwest::Request::new(request.method, address(&endpoint.base, &request.path)?);
     *prepared.headers_mut() = request.headers;
-    if let Some(trace) = &context.trace {
+    if let Some(trace) = context.trace() {
         pass_on(prepared.headers_mut(), "traceparent", Some(&trace.traceparent));
         pass_on(prepared.headers_mut(), "tracestate", trace.tracestate.as_ref());
     }

@@ -90,7 +90,7 @@ impl Rows {
             Some(Err(_)) => Err(damaged_from(place)),
             Some(Ok(batch)) => write_rows(&batch, text).map(|()| true).map_err(|error| {
                 let hint = "leave such columns out, or write them in another way";
-                Broken::new(place, format!("cannot be written as JSON: {}", printable(&error.to_string())), hint)
+                Broken::new(place, format!("cannot be written as JSON: {}", unwritable(&error)), hint)
             }),
         });
         written.unwrap_or_else(|| Err(damaged_from(place)))
@@ -180,6 +180,16 @@ fn batch_rows(metadata: &ParquetMetaData) -> usize {
     let rows: u64 = groups.iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum();
     let fitting = BATCH.saturating_mul(rows) / bytes.max(1);
     usize::try_from(fitting.clamp(1, MOST)).unwrap_or(1)
+}
+
+/// Why rows cannot be written. The encoder's own words are about types; those of casts would quote a cell.
+fn unwritable(error: &ArrowError) -> String {
+    match error {
+        ArrowError::JsonError(_) | ArrowError::InvalidArgumentError(_) | ArrowError::NotYetImplemented(_) => {
+            printable(&error.to_string())
+        }
+        _ => "a value has no form there".to_owned(),
+    }
 }
 
 fn write_rows(batch: &RecordBatch, text: &mut Vec<u8>) -> Result<(), ArrowError> {

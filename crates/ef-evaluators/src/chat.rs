@@ -150,7 +150,7 @@ impl Chat {
     fn preview(&self, item: &EvalItem) -> Option<Payload> {
         let request = self.conversation.request(item).ok()?;
         let mut shown = serde_json::json!({"messages": request.messages});
-        let rest = [("system", request.system.map(Value::from)), ("tools", request.tools)];
+        let rest = [("system", request.system.as_deref().map(Value::from)), ("tools", request.tools)];
         for (name, value) in rest.into_iter().filter_map(|(name, value)| Some((name, value?))) {
             shown[name] = value;
         }

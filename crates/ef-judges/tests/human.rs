@@ -10,6 +10,7 @@ use ef_model::{
     Judge, Payload, Score, Verdict,
 };
 use ef_plugin::{LookupError, Registry};
+use ef_testkit::context;
 use serde_json::{Value, json};
 
 async fn create(config: Value, prompter: Option<Arc<dyn Prompter>>) -> Result<Arc<dyn Judge>, LookupError> {
@@ -28,10 +29,6 @@ async fn judge(judge: &Arc<dyn Judge>, context: &CallContext) -> Result<Verdict,
         metadata: None,
     };
     judge.judge(&item, &EvaluatorOutput::new(Payload::from_text("out")), context).await
-}
-
-fn context() -> CallContext {
-    CallContext::new(Instant::now() + Duration::from_secs(60), 1, 0, 42)
 }
 
 /// A person who types these lines, and notes what they are asked.

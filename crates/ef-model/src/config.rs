@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::Redacted;
 
-/// A secret: shown nowhere, serialised nowhere.
+/// A secret: shown nowhere, serialised nowhere, not even its length.
 pub type Secret = Redacted<String>;
 
 /// The environment variables that a component may read. The command line fills it; a library never looks by itself.

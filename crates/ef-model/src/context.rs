@@ -14,17 +14,16 @@ pub struct CallContext {
     pub repeat: u32,
     /// The seed of this item, repeat and component: the same in every run of the same spec.
     pub seed: u64,
-    /// The span that the call is part of, to be passed on to whatever is called; absent where nothing is traced.
-    pub trace: Option<TraceContext>,
     deadline: Instant,
     clock: Option<Arc<dyn AttemptClock>>,
+    propagator: Option<Arc<dyn Propagator>>,
 }
 
 impl CallContext {
     /// The context of one attempt that ends at `deadline`.
     #[must_use]
     pub const fn new(deadline: Instant, attempt: u32, repeat: u32, seed: u64) -> Self {
-        Self { attempt, repeat, seed, trace: None, deadline, clock: None }
+        Self { attempt, repeat, seed, deadline, clock: None, propagator: None }
     }
 
     /// The same with a clock that can be paused.
@@ -33,10 +32,16 @@ impl CallContext {
         Self { clock: Some(clock), ..self }
     }
 
-    /// The same as part of a span.
+    /// The same as part of whatever span the propagator tells.
     #[must_use]
-    pub fn with_trace(self, trace: TraceContext) -> Self {
-        Self { trace: Some(trace), ..self }
+    pub fn with_propagator(self, propagator: Arc<dyn Propagator>) -> Self {
+        Self { propagator: Some(propagator), ..self }
+    }
+
+    /// The span that is current now, to be passed on to whatever is called; absent where nothing is traced.
+    #[must_use]
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.propagator.as_ref()?.current()
     }
 
     /// When the runner gives up on this attempt; later after each pause.
@@ -90,6 +95,19 @@ impl Drop for PausedClock {
         if let Some(clock) = &self.clock {
             clock.resume();
         }
+    }
+}
+
+/// Knows which span is current, in the form in which it is passed on to another process.
+pub trait Propagator: Send + Sync {
+    /// The span that is current where this is called; `None` where there is none, or it is not to be passed on.
+    fn current(&self) -> Option<TraceContext>;
+}
+
+/// A span that is always the same one.
+impl Propagator for TraceContext {
+    fn current(&self) -> Option<TraceContext> {
+        Some(self.clone())
     }
 }
 

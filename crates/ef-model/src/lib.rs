@@ -31,11 +31,12 @@ mod run;
 mod score;
 mod store;
 mod store_admin;
+pub mod telemetry;
 mod usage;
 mod verification;
 
 pub use config::{ConfigProblem, CreateError, Environment, Secret};
-pub use context::{AttemptClock, CallContext, PausedClock, TraceContext};
+pub use context::{AttemptClock, CallContext, PausedClock, Propagator, TraceContext};
 pub use dataset::{DatasetRow, ItemSource, RowFault, RowFaultKind, SourceError};
 pub use difference::first_difference;
 pub use digest::{Digest, DigestParseError};

@@ -7,8 +7,8 @@ use crate::{Digest, JsonFault, check_strict};
 
 /// A value that must not reach a log, an error or a screen by accident.
 ///
-/// `Debug` shows only that it is there; there is no `Display` and no `Serialize`. Whoever may see the content calls
-/// [`Redacted::expose`].
+/// `Debug` and `Display` say that it is there and nothing of it, not even its length, which helps whoever guesses a
+/// password. There is no `Serialize`. Whoever may see the content calls [`Redacted::expose`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Redacted<T>(T);
 
@@ -26,12 +26,21 @@ impl<T> Redacted<T> {
 
 impl<T> fmt::Debug for Redacted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<T> fmt::Display for Redacted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("[redacted]")
     }
 }
 
 /// One payload (an input, reference, output, metadata or rationale): JSON text, byte for byte as it arrived, and the
 /// SHA-256 of those bytes. Cheap to clone.
+///
+/// `Debug` and `Display` show its size alone, and there is no `Serialize`: it gets out where somebody calls one of the
+/// methods that begin with `expose`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload {
     text: Redacted<Arc<str>>,
@@ -106,19 +115,83 @@ impl Payload {
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Payload({} bytes)", self.size())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::marker::PhantomData;
+
     use super::*;
+    use crate::{CallError, Environment, EvalItem, EvaluatorOutput, ItemId, Secret, Verdict};
 
     #[test]
     fn invariant_8_a_payload_shows_only_its_size() {
         let payload = Payload::from_text("the patient's name");
-        assert_eq!(format!("{payload:?}"), "Payload(20 bytes)");
-        assert_eq!(format!("{:?}", Redacted::new("key")), "[redacted]");
+        assert_eq!(
+            format!("{payload:?} {payload} {payload:#?}"),
+            "Payload(20 bytes) Payload(20 bytes) Payload(20 bytes)"
+        );
+    }
+
+    #[test]
+    fn invariant_8_a_secret_shows_that_it_is_there() {
+        let secret = Secret::new("hunter2".to_owned());
+        assert_eq!(format!("{secret:?} {secret} {secret:#?}"), "[redacted] [redacted] [redacted]");
+        assert_eq!(format!("{:>12}", Redacted::new(7)), "  [redacted]");
+    }
+
+    #[test]
+    fn invariant_8_what_holds_payloads_and_secrets_shows_none_of_them() {
+        let payload = || Payload::from_text("hunter2");
+        let item_id = ItemId::new("a").expect("an id");
+        let item = EvalItem {
+            item_id,
+            row: 1,
+            input: payload(),
+            reference_output: Some(payload()),
+            metadata: Some(payload()),
+        };
+        let output = EvaluatorOutput { metadata: Some(payload()), ..EvaluatorOutput::new(payload()) };
+        let verdict = Verdict { rationale: Some(payload()), ..Verdict::unscored() };
+        let error = CallError::permanent("code", "message").with_detail(payload());
+        let environment = Environment::new([("NAME".to_owned(), "hunter2".to_owned())]);
+        let shown = format!("{item:?} {output:?} {verdict:?} {error:?} {error} {environment:?}");
+        assert!(shown.contains("Payload(9 bytes)") && shown.contains("NAME"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    /// Tells whether a type can be serialised: the constant of the type itself, which is there only if it can, goes before
+    /// the one of the trait.
+    struct Probe<T>(PhantomData<T>);
+
+    trait Otherwise {
+        const IS_SERIALIZE: bool = false;
+    }
+
+    impl<T> Otherwise for Probe<T> {}
+
+    impl<T: serde::Serialize> Probe<T> {
+        const IS_SERIALIZE: bool = true;
+    }
+
+    #[test]
+    fn invariant_8_nothing_that_holds_a_payload_or_a_secret_can_be_serialised() {
+        const { assert!(Probe::<String>::IS_SERIALIZE, "the probe finds nothing") }
+        const { assert!(!Probe::<Payload>::IS_SERIALIZE) }
+        const { assert!(!Probe::<Secret>::IS_SERIALIZE) }
+        const { assert!(!Probe::<Environment>::IS_SERIALIZE) }
+        const { assert!(!Probe::<EvalItem>::IS_SERIALIZE) }
+        const { assert!(!Probe::<EvaluatorOutput>::IS_SERIALIZE) }
+        const { assert!(!Probe::<Verdict>::IS_SERIALIZE) }
+        const { assert!(!Probe::<CallError>::IS_SERIALIZE) }
     }
 
     #[test]

@@ -5,6 +5,8 @@
 #[cfg(feature = "contract")]
 pub mod contract;
 mod lookup;
+mod masked;
+mod masking;
 mod nearest;
 mod problem;
 #[cfg(all(feature = "process", unix))]

@@ -36,6 +36,7 @@ mod stderr;
 mod wire;
 
 pub(crate) use command::content_digest;
+pub(crate) use command::is_always_given;
 pub use command::{Measure, PluginCommand, allowed_environment, command_digest};
 pub use component::UNKNOWN_VERSION;
 pub use failure::PluginError;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use ef_model::{ComponentId, CreateError, Environment, Evaluator, EvaluatorFactory, Identity, Judge, JudgeFactory};
 
 use crate::lookup::{ComponentKind, LookupError, nearest_id};
+use crate::masked::Masked;
 use crate::schema::ConfigSchema;
 use crate::variables::Resolved;
 
@@ -100,7 +101,12 @@ impl Registry {
         let is_judge = self.judges.entries.contains_key(id);
         let entry = self.evaluators.find(ComponentKind::Evaluator, id, is_judge)?;
         let config = entry.schema.prepare(config, environment).map_err(LookupError::Config)?;
-        entry.factory.create(config.expose(), environment).await.map_err(|error| refused(id, &config, error))
+        let made =
+            entry.factory.create(config.expose(), environment).await.map_err(|error| refused(id, &config, error))?;
+        Ok(match config.mask() {
+            Some(mask) => Arc::new(Masked { inner: made, mask: mask.clone() }) as Arc<dyn Evaluator>,
+            None => made,
+        })
     }
 
     /// Makes a judge from a config as a spec holds it: checked against the schema, then with its `${VAR}`s filled in.
@@ -117,7 +123,12 @@ impl Registry {
         let is_evaluator = self.evaluators.entries.contains_key(id);
         let entry = self.judges.find(ComponentKind::Judge, id, is_evaluator)?;
         let config = entry.schema.prepare(config, environment).map_err(LookupError::Config)?;
-        entry.factory.create(config.expose(), environment).await.map_err(|error| refused(id, &config, error))
+        let made =
+            entry.factory.create(config.expose(), environment).await.map_err(|error| refused(id, &config, error))?;
+        Ok(match config.mask() {
+            Some(mask) => Arc::new(Masked { inner: made, mask: mask.clone() }) as Arc<dyn Judge>,
+            None => made,
+        })
     }
 }
 

@@ -4,10 +4,13 @@
 //! that name. `$${` writes a literal `${`. Everything else that holds a `$` stays as it is: `$x`, `a${2}`, `${a-b}`.
 //! Only values are resolved, never keys, and what a variable holds is not looked at again.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use ef_model::{ConfigProblem, CreateError, Environment};
 
+use crate::masking::Mask;
 use crate::problem::child;
 
 /// A config whose variables are resolved, and where they were.
@@ -16,6 +19,8 @@ pub struct Resolved {
     value: Value,
     /// The texts that held a variable.
     places: Vec<Place>,
+    /// What they held.
+    mask: Mask,
 }
 
 /// A text that held at least one variable.
@@ -39,7 +44,13 @@ impl std::fmt::Debug for Resolved {
 pub fn resolve(config: &Map<String, Value>, environment: &Environment) -> Result<Resolved, Vec<ConfigProblem>> {
     let mut resolver = Resolver { environment, places: Vec::new(), problems: Vec::new() };
     let value = resolver.map(config, "");
-    if resolver.problems.is_empty() { Ok(Resolved { value, places: resolver.places }) } else { Err(resolver.problems) }
+    let Resolver { places, problems, .. } = resolver;
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let names: BTreeSet<_> = places.iter().flat_map(|place| &place.names).collect();
+    let mask = Mask::new(names.into_iter().filter_map(|name| Some((name.as_str(), environment.get(name)?))));
+    Ok(Resolved { value, places, mask })
 }
 
 /// Whether this value, or anything in it, may read differently once it is resolved.
@@ -75,7 +86,8 @@ impl Resolved {
         let quotes =
             self.is_quoted_in(&problem.message) || problem.hint.as_deref().is_some_and(|h| self.is_quoted_in(h));
         if names.is_empty() && !quotes {
-            return problem;
+            let hint = problem.hint.map(|hint| self.mask.text(&hint).into_owned());
+            return ConfigProblem { message: self.mask.text(&problem.message).into_owned(), hint, ..problem };
         }
         let names = if names.is_empty() { self.names_near("") } else { names };
         ConfigProblem {
@@ -97,8 +109,13 @@ impl Resolved {
             CreateError::Broken(reason) if self.is_quoted_in(&reason) => {
                 CreateError::Broken("the reason is withheld because it quotes an environment variable".to_owned())
             }
-            broken @ CreateError::Broken(_) => broken,
+            CreateError::Broken(reason) => CreateError::Broken(self.mask.text(&reason).into_owned()),
         }
+    }
+
+    /// What keeps the values of its variables out of messages; `None` where it held none.
+    pub(crate) fn mask(&self) -> Option<&Mask> {
+        (!self.places.is_empty()).then_some(&self.mask)
     }
 
     /// The variables at the pointer, below it and above it.

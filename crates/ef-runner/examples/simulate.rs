@@ -17,6 +17,8 @@ mod life;
 mod scenario;
 #[path = "../tests/simulation/seeds.rs"]
 mod seeds;
+#[path = "../tests/simulation/spans.rs"]
+mod spans;
 
 /// Broken seeds that are told, at most.
 const TOLD: usize = 5;

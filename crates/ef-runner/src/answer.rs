@@ -10,13 +10,14 @@ use ef_model::{
 };
 use ef_spec::EvalSpec;
 use futures_util::TryStreamExt;
+use tracing::{Instrument as _, Span};
 
 pub use problem::{AnswerError, AnswerProblem, RefusedAnswer};
 
 use crate::call::now_us;
 use crate::ending::Ending;
-use crate::tally;
 use crate::task::judgment_result;
+use crate::{log, spans, tally};
 
 /// A person's verdict on one output.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,10 +57,22 @@ pub struct Answered {
 /// good as doing it once. A run that was aborted or killed takes them too; it is completed by resuming it. The run must
 /// not be written by anyone else, and stays held by this store as after [`TraceStore::resume`].
 ///
+/// The run has a span here too, each of the new revisions one of its task in it, and each verdict that of its judgment.
+///
 /// # Errors
 ///
 /// [`AnswerError::Refused`] names every answer that cannot be taken.
 pub async fn answer(store: &dyn TraceStore, run: &RunId, answers: &[Answer]) -> Result<Answered, AnswerError> {
+    let span = spans::of_run(run);
+    let answered = give(store, run, answers, &span).instrument(span.clone()).await;
+    match &answered {
+        Ok(answered) => spans::ended(&span, answered.status.as_str(), None),
+        Err(error) => spans::ended(&span, "failed", Some(error.code())),
+    }
+    answered
+}
+
+async fn give(store: &dyn TraceStore, run: &RunId, answers: &[Answer], span: &Span) -> Result<Answered, AnswerError> {
     let is_completed = |summary: &RunSummary| summary.status == RunStatus::Completed;
     let mut summary = summary(store, run).await?;
     if !is_completed(&summary) {
@@ -68,14 +81,17 @@ pub async fn answer(store: &dyn TraceStore, run: &RunId, answers: &[Answer]) -> 
         summary = self::summary(store, run).await?;
     }
     let RunSummary { head, status, result } = summary;
+    spans::begun(span, &head);
     let spec: EvalSpec = serde_json::from_value(head.spec.clone()).map_err(|_| AnswerError::Spec(run.clone()))?;
     let asked = Asked::of(store, run, answers).await?;
-    let Taken { commits, given, known } = asked.take(answers)?;
+    let Taken { commits, verdicts, known } = asked.take(answers)?;
+    let given = verdicts.len() as u64;
     if given > 0 && status == RunStatus::Awaiting {
         // What stands in the way of completing it is said before anything is written.
         tally::baseline(store, &spec).await?;
     }
     if given > 0 {
+        commits.iter().for_each(|commit| tell(span, commit.record(), &verdicts));
         store.append(run, commits.into()).await?;
     }
     let whole = tally::read(store, run, &spec).await?;
@@ -94,7 +110,22 @@ pub async fn answer(store: &dyn TraceStore, run: &RunId, answers: &[Answer]) -> 
         }
     };
     let status = ended.as_ref().map_or(status, |ended| ended.status);
-    Ok(Answered { given, known, pending, status, result: ended })
+    let answered = Answered { given, known, pending, status, result: ended };
+    log::answered(&answered);
+    Ok(answered)
+}
+
+/// The span of a revision, and those of the judgments that are new in it.
+fn tell(run: &Span, record: &TaskRecord, verdicts: &BTreeSet<Place>) {
+    let task = spans::of_task(run, &record.trace.evaluator, &record.item_id, record.repeat);
+    // Its call was made before, and has its span.
+    spans::traced(&task, &record.trace, 0);
+    let _within = task.enter();
+    for (place, judgment) in record.judgments.iter().enumerate() {
+        if verdicts.contains(&(record.row, record.repeat, place)) {
+            spans::judged(&spans::of_judge(&judgment.judge), judgment);
+        }
+    }
 }
 
 async fn summary(store: &dyn TraceStore, run: &RunId) -> Result<RunSummary, StoreError> {
@@ -114,10 +145,14 @@ struct AskedRecord {
     is_sound: bool,
 }
 
+/// The place of a judgment: row, repeat, and which of the record's judgments it is.
+type Place = (u64, u32, usize);
+
 /// Answers that can be taken.
 struct Taken {
     commits: Vec<TaskCommit>,
-    given: u64,
+    /// The judgments that they are the verdicts of.
+    verdicts: BTreeSet<Place>,
     known: u64,
 }
 
@@ -155,7 +190,7 @@ impl Asked {
     /// The revisions that the answers come to.
     fn take(self, answers: &[Answer]) -> Result<Taken, AnswerError> {
         let mut refused = Vec::new();
-        let mut given: BTreeMap<(u64, u32, usize), &Verdict> = BTreeMap::new();
+        let mut given: BTreeMap<Place, &Verdict> = BTreeMap::new();
         let mut known = 0;
         for (index, answer) in answers.iter().enumerate() {
             match self.taking(answer) {
@@ -173,7 +208,7 @@ impl Asked {
             return Err(AnswerError::Refused(refused));
         }
         let commits: Vec<_> = self.0.into_values().filter_map(|asked| asked.answered(&given)).collect();
-        Ok(Taken { commits, given: given.len() as u64, known })
+        Ok(Taken { commits, verdicts: given.into_keys().collect(), known })
     }
 
     fn taking(&self, answer: &Answer) -> Result<Taking, AnswerProblem> {
@@ -202,7 +237,7 @@ impl Asked {
 
 impl AskedRecord {
     /// The next revision, with these verdicts; nothing where there are none for it.
-    fn answered(self, given: &BTreeMap<(u64, u32, usize), &Verdict>) -> Option<TaskCommit> {
+    fn answered(self, given: &BTreeMap<Place, &Verdict>) -> Option<TaskCommit> {
         let TaskRecord { row, repeat, revision, .. } = self.latest;
         let mut record = TaskRecord { revision: revision + 1, ..self.latest };
         let mut rationales: Vec<Payload> = Vec::new();

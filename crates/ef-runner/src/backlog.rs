@@ -50,6 +50,12 @@ impl BacklogSender {
         }
     }
 
+    /// Tells how many finished tasks wait for their commit, for as long as there is a queue. It does not keep it open.
+    pub(crate) fn depth(&self) -> impl Fn() -> usize + Send + Sync + 'static {
+        let shared = Arc::downgrade(&self.shared);
+        move || shared.upgrade().map_or(0, |shared| shared.waiting().records)
+    }
+
     /// Returns once nobody takes tasks from the queue any more.
     pub(crate) async fn closed(&self) {
         self.queue.closed().await;

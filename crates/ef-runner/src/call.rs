@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ef_model::{BoxFuture, CallContext, CallError, ErrorKind, ItemId, Usage};
+use ef_model::{BoxFuture, CallContext, CallError, ComponentId, ErrorKind, ItemId, Propagator, Usage};
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::budget::{self, Budget};
 use crate::clock::Clock;
 use crate::event::EventSender;
+use crate::retries::{Retries, Retry};
 use crate::{RunEvent, Stopper, seed};
 
 /// Longest wait before a retry that nobody asked for: the first is drawn from up to half a second, each further one
@@ -27,6 +28,7 @@ const SHORTEST_ASKED_WAIT: Duration = Duration::from_millis(100);
 /// Who is called, and within which limits.
 pub(crate) struct Caller<'a> {
     pub(crate) item_id: &'a ItemId,
+    pub(crate) component: &'a ComponentId,
     /// The judge's name, or `None` for the evaluator.
     pub(crate) judge: Option<&'a str>,
     pub(crate) repeat: u32,
@@ -39,6 +41,9 @@ pub(crate) struct Caller<'a> {
     pub(crate) budget: Option<&'a Budget>,
     pub(crate) events: &'a EventSender,
     pub(crate) stopper: &'a Stopper,
+    pub(crate) retries: &'a Retries,
+    /// Who knows the current span, for whatever is called.
+    pub(crate) propagator: Option<&'a Arc<dyn Propagator>>,
 }
 
 /// What is called.
@@ -145,8 +150,11 @@ impl Caller<'_> {
     async fn attempt_now<C: Callee>(&self, attempt: u32, callee: &C) -> Result<C::Made, CallError> {
         let deadline = Instant::now() + self.timeout;
         let clock = Arc::new(Clock::new(deadline));
-        let context = CallContext::new(deadline.into_std(), attempt, self.repeat, self.seed)
+        let mut context = CallContext::new(deadline.into_std(), attempt, self.repeat, self.seed)
             .with_clock(Arc::<Clock>::clone(&clock));
+        if let Some(propagator) = self.propagator {
+            context = context.with_propagator(Arc::clone(propagator));
+        }
         let guarded = AssertUnwindSafe(async { callee.call_once(&context).await }).catch_unwind();
         match clock.limited(guarded).await {
             Some(Ok(result)) => result,
@@ -160,6 +168,8 @@ impl Caller<'_> {
 
     /// Waits before the next attempt; false where there is none, as the run stops.
     async fn wait(&self, attempt: u32, error: &CallError, wait: Duration) -> bool {
+        let (component, judge, item_id) = (self.component, self.judge, self.item_id);
+        self.retries.tell(&Retry { component, judge, item_id, attempt, error, wait });
         let event = RunEvent::Retrying {
             item_id: self.item_id.clone(),
             judge: self.judge.map(str::to_owned),

@@ -81,6 +81,13 @@ impl Done {
         self.tasks - self.again.len() as u64
     }
 
+    /// The last row that has a record; 0 where none has.
+    pub(crate) fn last_row(&self) -> u64 {
+        let last =
+            self.places.last().map_or(0, |place| place * 64 + (63 - u64::from(self.words[place].leading_zeros())));
+        last / self.repeats.max(1)
+    }
+
     /// The revision in which a task is to be done; `None` when it is done.
     pub(crate) fn revision(&self, row: u64, repeat: u32) -> Option<u32> {
         match self.again.get(&(row, repeat)) {
@@ -132,6 +139,7 @@ mod tests {
         assert_eq!([1, 2, 3, 4, 5, 9].map(|row| done.next_open(row)), [2, 2, 3, 5, 5, 9]);
         assert_eq!([1, 3, 5].map(|row| done.next_recorded(row)), [1, 4, u64::MAX]);
         assert_eq!((done.revision(2, 0), done.revision(2, 1)), (Some(0), None));
+        assert_eq!((done.last_row(), Done::default().last_row()), (4, 0));
     }
 
     #[test]

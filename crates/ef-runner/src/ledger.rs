@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ef_model::telemetry::Meters;
 use ef_model::{Counts, JudgmentResult, TaskCommit, TaskRecord, TraceStatus, Usage};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -39,6 +40,8 @@ pub(crate) struct Ledger {
     /// What the run had cost before, as far as that is known.
     pub(crate) earlier: Usage,
     pub(crate) tally: Tally,
+    /// Who keeps the run's numbers.
+    pub(crate) meters: Option<Arc<dyn Meters>>,
 }
 
 /// The way into the account.
@@ -60,6 +63,9 @@ impl Ledger {
             };
             for commit in commits.iter() {
                 counts.add(commit.record());
+                if let Some(meters) = &self.meters {
+                    meters.committed(commit.record());
+                }
             }
             self.tally.enter(&places, &commits);
             let tasks = commits.iter().map(note).collect();

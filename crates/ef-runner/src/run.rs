@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use ef_model::telemetry::{Instruments, Load};
 use ef_model::{Counts, Digest, ItemSource, RunId, RunPurpose, RunResult, RunSource, SourceError, StoreError, Usage};
 use ef_spec::OnFailure;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
+use tracing::{Instrument as _, Span};
 
 use crate::backlog;
 use crate::budget::{self, Budget};
@@ -17,10 +19,11 @@ use crate::feed::{self, Fed, Feed, Rows};
 use crate::ledger::{self, Ledger};
 use crate::replay::{Broken, Source};
 use crate::schedule::{Fate, Scheduler, Supply};
+use crate::spans::{self, Telling};
 use crate::tally::{self, Tally};
 use crate::task::Tasks;
 use crate::writer::Writer;
-use crate::{Events, Plan, RunEvent, StopCause, Stopper, takeover};
+use crate::{Events, Plan, RunEvent, StopCause, Stopper, log, takeover};
 
 /// Why there is no completed result.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +83,18 @@ pub(crate) fn failed(error: StoreError) -> RunError {
     RunError::Store { error, counts: Box::default() }
 }
 
+impl RunError {
+    /// The run's status in its span, and the cause as a code.
+    const fn told(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::NotBegun { cause, .. } => ("not_begun", cause.code()),
+            Self::DatasetChanged(_) => ("not_begun", "dataset_changed"),
+            Self::Unfinished { cause, .. } => ("aborted", cause.code()),
+            Self::Store { .. } => ("failed", "store"),
+        }
+    }
+}
+
 impl From<Refused> for RunError {
     fn from(refused: Refused) -> Self {
         match refused {
@@ -100,6 +115,7 @@ pub struct Runner {
     reuse: bool,
     /// What was spent on calls that left no record, where any such cost is known.
     unrecorded_usd: Option<f64>,
+    telling: Telling,
 }
 
 impl Runner {
@@ -107,7 +123,22 @@ impl Runner {
     #[must_use]
     pub fn new(plan: Plan) -> (Self, Events) {
         let (sender, events) = EventSender::channel();
-        (Self { plan, events: sender, stopper: Stopper::new(), reuse: true, unrecorded_usd: None }, events)
+        let runner = Self {
+            plan,
+            events: sender,
+            stopper: Stopper::new(),
+            reuse: true,
+            unrecorded_usd: None,
+            telling: Telling { run: Span::none(), instruments: Instruments::default() },
+        };
+        (runner, events)
+    }
+
+    /// Tells there how the run goes on. Spans and log lines are told to the `tracing` subscriber in any case.
+    #[must_use]
+    pub fn with_instruments(mut self, instruments: Instruments) -> Self {
+        self.telling.instruments = instruments;
+        self
     }
 
     /// Has every judgment made, also those of costly judges that an earlier run of the store has.
@@ -130,11 +161,42 @@ impl Runner {
     /// # Errors
     ///
     /// When the run cannot begin, ends early, or the store fails. There is no partial result.
-    pub async fn run(mut self, source: Box<dyn ItemSource>) -> Result<RunResult, RunError> {
+    pub async fn run(self, source: Box<dyn ItemSource>) -> Result<RunResult, RunError> {
+        self.told(|runner| runner.begin(source)).await
+    }
+
+    /// Does something for the run within its span, and tells how it ended.
+    async fn told<W>(mut self, work: impl FnOnce(Self) -> W) -> Result<RunResult, RunError>
+    where
+        W: Future<Output = Result<RunResult, RunError>>,
+    {
+        let span = spans::of_run(&self.plan.head.run_id);
+        spans::begun(&span, &self.plan.head);
+        self.telling.run = span.clone();
+        let work = work(self);
+        let told = async {
+            let ended = work.await;
+            log::ended(&ended);
+            ended
+        };
+        let ended = told.instrument(span.clone()).await;
+        let (status, error) = match &ended {
+            Ok(result) => (result.status.as_str(), None),
+            Err(error) => {
+                let (status, code) = error.told();
+                (status, Some(code))
+            }
+        };
+        spans::ended(&span, status, error);
+        ended
+    }
+
+    async fn begin(mut self, source: Box<dyn ItemSource>) -> Result<RunResult, RunError> {
         self.check_priced()?;
         let store = Arc::clone(&self.plan.store);
         let (first, rows) = self.first_row(source, Rows::All).await?;
         store.begin(&self.plan.head).await.map_err(failed)?;
+        log::started(&self.plan);
         self.events.send(RunEvent::Started { run_id: self.plan.head.run_id.clone() }).await;
         let tally = Tally::new(&self.plan.spec);
         let supply = Supply::Dataset { first, rows };
@@ -158,6 +220,15 @@ impl Runner {
     /// As [`Runner::run`]; [`RunError::DatasetChanged`] when a row that is done differs, and [`RunError::Store`] with
     /// [`StoreError::RunBusy`] when somebody else writes the run.
     pub async fn resume(
+        self,
+        source: Box<dyn ItemSource>,
+        check: Box<dyn ItemSource>,
+        retry_errors: bool,
+    ) -> Result<RunResult, RunError> {
+        self.told(|runner| runner.go_on(source, check, retry_errors)).await
+    }
+
+    async fn go_on(
         mut self,
         source: Box<dyn ItemSource>,
         check: Box<dyn ItemSource>,
@@ -199,6 +270,7 @@ impl Runner {
         let repeats = self.plan.spec.runtime.repeats;
         let done = Done::of(store.as_ref(), &run_id, repeats, retry_errors).await.map_err(failed)?;
         let done = Arc::new(done);
+        log::resumed(&self.plan, done.tasks());
         self.events.send(RunEvent::Resumed { run_id: run_id.clone(), done: done.tasks() }).await;
         let spent_usd = self.spent_usd().await.map_err(failed)?;
         let tally = Tally::of_resumed(&self.plan.spec);
@@ -225,7 +297,7 @@ impl Runner {
         };
         // A set of one: dropping the run ends the check too.
         let mut check = JoinSet::new();
-        check.spawn(checking);
+        check.spawn(checking.instrument(self.telling.run.clone()));
         let supply = Supply::Dataset { first, rows };
         let work = Work { supply, done: Some(done), checked: Some(checked), spent_usd, tally };
         let Worked { fate, counts, tally, failure } = self.work(work).await;
@@ -260,8 +332,11 @@ impl Runner {
     ///
     /// As [`Runner::resume`].
     pub async fn retry(self, source: Box<dyn ItemSource>, check: Box<dyn ItemSource>) -> Result<RunResult, RunError> {
-        self.check_priced()?;
-        self.take_up(source, check, false, true).await
+        self.told(async |runner| {
+            runner.check_priced()?;
+            runner.take_up(source, check, false, true).await
+        })
+        .await
     }
 
     /// Replays the completed run of the store that the plan's head names as its source. By the source's purpose its items
@@ -274,7 +349,11 @@ impl Runner {
     ///
     /// As [`Runner::run`]; with [`StopCause::Source`] where the source cannot be replayed, or a record or a payload of it is
     /// not as it was recorded: nothing is judged on other data.
-    pub async fn replay(mut self) -> Result<RunResult, RunError> {
+    pub async fn replay(self) -> Result<RunResult, RunError> {
+        self.told(Self::replay_source).await
+    }
+
+    async fn replay_source(mut self) -> Result<RunResult, RunError> {
         self.check_priced()?;
         // What is to be found out is what the judges say now.
         self.reuse = false;
@@ -288,6 +367,7 @@ impl Runner {
             first => first.map(Box::new),
         };
         store.begin(&self.plan.head).await.map_err(failed)?;
+        log::started(&self.plan);
         self.events.send(RunEvent::Started { run_id: self.plan.head.run_id.clone() }).await;
         let tally = Tally::new(&self.plan.spec);
         let supply = Supply::Run { first, tasks, dataset_digest };
@@ -323,10 +403,12 @@ impl Runner {
             budget: budget.clone(),
             earlier: Usage { cost_usd: self.unrecorded_usd, ..Usage::UNKNOWN },
             tally,
+            meters: self.telling.instruments.meters.clone(),
         };
+        self.watch(&permits, backlog.depth());
         let (repeats, abort_on_failure) = (runtime.repeats, runtime.on_failure == OnFailure::Abort);
         let (events, stopper) = (self.events.clone(), self.stopper.clone());
-        let tasks = Arc::new(Tasks::new(&mut self.plan, self.reuse, budget, events, stopper));
+        let tasks = Arc::new(Tasks::new(&mut self.plan, self.reuse, budget, events, stopper, self.telling.clone()));
         let scheduler = Scheduler {
             tasks: Arc::clone(&tasks),
             permits,
@@ -339,14 +421,26 @@ impl Runner {
         };
         // Sets of one: dropping the run ends writer and ledger too.
         let (mut writing, mut accounting) = (JoinSet::new(), JoinSet::new());
-        writing.spawn(writer.run(queue));
+        writing.spawn(writer.run(queue).instrument(self.telling.run.clone()));
         accounting.spawn(ledger.run(entries));
         let fate = scheduler.drive(supply).await;
         let failure = writing.join_next().await.expect("the writer was started").expect("the writer does not panic");
         let (counts, tally) =
             accounting.join_next().await.expect("the ledger was started").expect("the ledger does not panic");
+        tasks.tell_retries();
         self.unrecorded_usd = both(self.unrecorded_usd, tasks.unrecorded_usd());
         Worked { fate, counts, tally, failure }
+    }
+
+    /// Lets whoever keeps numbers ask how much is going on. When the work is over, nothing is.
+    fn watch(&self, permits: &Arc<Semaphore>, queue_depth: impl Fn() -> usize + Send + Sync + 'static) {
+        let Some(meters) = &self.telling.instruments.meters else { return };
+        let max_concurrent = self.plan.spec.runtime.max_concurrent as usize;
+        let permits = Arc::downgrade(permits);
+        meters.watch(Arc::new(move || {
+            let in_flight = |permits: Arc<Semaphore>| max_concurrent.saturating_sub(permits.available_permits());
+            Load { in_flight: permits.upgrade().map_or(0, in_flight), queue_depth: queue_depth() }
+        }));
     }
 
     /// Under a budget nothing is called of which nobody knows what it can cost.
@@ -410,6 +504,7 @@ impl Runner {
     }
 
     async fn complete(self, dataset: Option<Digest>, tally: Tally) -> Result<RunResult, StoreError> {
+        log::finishing();
         self.events.send(RunEvent::Finishing).await;
         let Plan { head, spec, store, .. } = &self.plan;
         let whole = match tally.whole() {

@@ -13,7 +13,7 @@ use crate::feed::{self, Fed, Feed};
 use crate::ledger::ends_run;
 use crate::replay::{Broken, Replayed, Replaying};
 use crate::task::{Task, Tasks};
-use crate::{RunEvent, StopCause, Stopper};
+use crate::{RunEvent, StopCause, Stopper, log, spans};
 
 /// The one who starts tasks.
 pub(crate) struct Scheduler {
@@ -65,6 +65,7 @@ impl Scheduler {
             }
         };
         if let Some(cause) = self.stopper.cause() {
+            log::stopping(&cause);
             self.events.send(RunEvent::Stopping { cause }).await;
         }
         let whole = self.await_all(&mut in_flight).await;
@@ -116,9 +117,11 @@ impl Scheduler {
     ) -> Result<bool, Broken> {
         let mut whole = true;
         let mut place = 0;
+        let mut rows = 0;
         let mut next = first.map(|first| *first);
         while let Some(replayed) = next {
             let Replayed { row, repeat, recorded } = replayed?;
+            rows = row.row();
             self.start(Task { place, row, repeat, revision: 0, recorded }, in_flight).await;
             place += 1;
             while let Some(ended) = in_flight.try_join_next() {
@@ -126,6 +129,7 @@ impl Scheduler {
             }
             next = tasks.next().await;
         }
+        spans::dataset_read(self.tasks.run_span(), rows);
         Ok(whole)
     }
 
@@ -133,9 +137,12 @@ impl Scheduler {
         let mut fed = Some(first);
         let mut whole = true;
         let mut place = 0;
+        // Rows with a record may not be delivered.
+        let mut last_row = self.done.as_ref().map_or(0, |done| done.last_row());
         loop {
             match fed {
                 Some(Fed::Row(row)) => {
+                    last_row = last_row.max(row.row());
                     let repeats = if matches!(row, DatasetRow::Item(_)) { self.repeats } else { 1 };
                     for repeat in 0..repeats {
                         let revision = self.done.as_ref().map_or(Some(0), |done| done.revision(row.row(), repeat));
@@ -145,7 +152,10 @@ impl Scheduler {
                         self.start(task, in_flight).await;
                     }
                 }
-                Some(Fed::End { digest }) => return if whole { Fate::Whole { digest } } else { Fate::Partly },
+                Some(Fed::End { digest }) => {
+                    spans::dataset_read(self.tasks.run_span(), last_row);
+                    return if whole { Fate::Whole { digest } } else { Fate::Partly };
+                }
                 Some(Fed::Failed(error)) => return Fate::Failed(error),
                 None => return Fate::Failed(feed::broken()),
             }

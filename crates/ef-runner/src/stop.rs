@@ -55,6 +55,22 @@ pub enum StopCause {
     Store,
 }
 
+impl StopCause {
+    /// The cause as a code, for spans and log lines.
+    pub(crate) const fn code(&self) -> &'static str {
+        match self {
+            Self::Interrupted => "interrupted",
+            Self::TaskFailed { .. } => "task_failed",
+            Self::QuotaExhausted { .. } => "quota_exhausted",
+            Self::BudgetSpent { .. } => "budget_spent",
+            Self::Unpriced { .. } => "unpriced",
+            Self::Dataset(_) => "dataset",
+            Self::Source(_) => "source",
+            Self::Store => "store",
+        }
+    }
+}
+
 impl fmt::Display for StopCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,19 +5,22 @@ use std::time::Duration;
 
 use ef_metrics::ExactSum;
 use ef_model::{
-    BoxFuture, CallContext, CallError, DatasetRow, Digest, ErrorKind, ErrorRecord, EvalItem, Evaluator,
+    BoxFuture, CallContext, CallError, ComponentId, DatasetRow, Digest, ErrorKind, ErrorRecord, EvalItem, Evaluator,
     EvaluatorOutput, Identity, ItemId, Judge, Judgment, JudgmentResult, Payload, Pricing, RowFault, TaskCommit,
     TaskRecord, Trace, TraceOutcome, Usage, Verdict,
 };
 use ef_spec::Runtime;
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
+use tracing::{Instrument as _, Span};
 
 use crate::budget::Budget;
 use crate::cache::{self, Cache, Lookup};
 use crate::call::{Abandoned, Called, Callee, Caller, now_us};
 use crate::event::EventSender;
-use crate::{Plan, RunJudge, StopCause, Stopper, seed};
+use crate::retries::Retries;
+use crate::spans::{self, Telling};
+use crate::{Plan, RunJudge, StopCause, Stopper, log, seed};
 
 /// One task that is to be done.
 pub(crate) struct Task {
@@ -79,6 +82,8 @@ pub(crate) struct Tasks {
     unrecorded: Mutex<Option<ExactSum>>,
     events: EventSender,
     stopper: Stopper,
+    telling: Telling,
+    retries: Retries,
 }
 
 impl Tasks {
@@ -89,6 +94,7 @@ impl Tasks {
         budget: Option<Arc<Budget>>,
         events: EventSender,
         stopper: Stopper,
+        telling: Telling,
     ) -> Self {
         let limit = |limit: Option<u32>| limit.map(|limit| Semaphore::new(limit as usize));
         // A replay may ask fewer judges than the spec has.
@@ -114,17 +120,47 @@ impl Tasks {
             unrecorded: Mutex::default(),
             events,
             stopper,
+            retries: Retries::new(telling.instruments.meters.clone()),
+            telling,
         }
     }
 
-    /// Runs one task. `None` when there is nothing to record: the run stops, and the task is as if never started.
+    /// The span that tasks are part of.
+    pub(crate) const fn run_span(&self) -> &Span {
+        &self.telling.run
+    }
+
+    /// Tells what has not been told yet of attempts that were made again.
+    pub(crate) fn tell_retries(&self) {
+        self.retries.tell_rest();
+    }
+
+    /// Runs one task, within a span of its own. `None` when there is nothing to record: the run stops, and the task is as if
+    /// never started.
     pub(crate) async fn run(&self, task: Task) -> Option<TaskCommit> {
-        let Task { repeat, revision, .. } = task;
-        let done = match (task.row, task.recorded) {
-            (row, Some(recorded)) => self.judge_again(&row, repeat, revision, recorded).await,
-            (DatasetRow::Item(item), None) => self.run_item(&item, repeat, revision).await,
-            (DatasetRow::Faulty { item_id, row, fault }, None) => Ok(self.skip(item_id, row, revision, fault)),
+        let Task { row, repeat, revision, recorded, .. } = task;
+        let (DatasetRow::Item(EvalItem { item_id, .. }) | DatasetRow::Faulty { item_id, .. }) = &row;
+        let (is_recorded, evaluator) = match &recorded {
+            Some(recorded) => (true, &recorded.trace.evaluator),
+            None => (false, &self.evaluator_identity),
         };
+        let span = spans::of_task(self.run_span(), evaluator, item_id, repeat);
+        let done = async {
+            match (row, recorded) {
+                (row, Some(recorded)) => self.judge_again(&row, repeat, revision, recorded).await,
+                (DatasetRow::Item(item), None) => self.run_item(&item, repeat, revision).await,
+                (DatasetRow::Faulty { item_id, row, fault }, None) => Ok(self.skip(item_id, row, revision, fault)),
+            }
+        };
+        let done = done.instrument(span.clone()).await;
+        match &done {
+            Ok(commit) => {
+                let record = commit.record();
+                spans::traced(&span, &record.trace, if is_recorded { 0 } else { record.trace.attempts });
+                log::failures(record);
+            }
+            Err(_) => spans::abandoned(&span),
+        }
         done.map_err(|Abandoned { usage }| {
             if let Some(cost) = usage.cost_usd {
                 let mut unrecorded = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -198,7 +234,10 @@ impl Tasks {
         }
         lookups.resize_with(self.judges.len(), || Lookup::Make);
         let judging = self.judges.iter().zip(lookups).map(async |(asked, lookup)| match lookup {
-            Lookup::Made(judgment) => Ok(Judged::earlier(judgment)),
+            Lookup::Made(judgment) => {
+                spans::judged(&spans::of_judge(&judgment.judge), &judgment);
+                Ok(Judged::earlier(judgment))
+            }
             Lookup::Make => self.judge(asked, item, output, repeat).await,
             Lookup::MakeAs(key) => {
                 let judged = self.judge(asked, item, output, repeat).await?;
@@ -228,7 +267,7 @@ impl Tasks {
 
     async fn run_item(&self, item: &EvalItem, repeat: u32, revision: u32) -> Result<TaskCommit, Abandoned> {
         let evaluated = self
-            .caller(item, repeat, None, self.evaluator_limit.as_ref())
+            .caller(item, repeat, &self.evaluator_identity.id, None, self.evaluator_limit.as_ref())
             .call(&Evaluation { evaluator: self.evaluator.as_ref(), item })
             .await?;
         let usage = evaluated.usage;
@@ -274,7 +313,24 @@ impl Tasks {
         Ok(TaskCommit::new(record, payloads).with_cache_keys(cache_keys))
     }
 
+    /// Has an output judged, within a span of its own.
     async fn judge(
+        &self,
+        asked: &TaskJudge,
+        item: &EvalItem,
+        output: &EvaluatorOutput,
+        repeat: u32,
+    ) -> Result<Judged, Abandoned> {
+        let span = spans::of_judge(&asked.judge.identity);
+        let judged = self.ask(asked, item, output, repeat).instrument(span.clone()).await;
+        match &judged {
+            Ok(judged) => spans::judged(&span, &judged.judgment),
+            Err(_) => spans::abandoned(&span),
+        }
+        judged
+    }
+
+    async fn ask(
         &self,
         TaskJudge { judge, limit, .. }: &TaskJudge,
         item: &EvalItem,
@@ -283,7 +339,7 @@ impl Tasks {
     ) -> Result<Judged, Abandoned> {
         let name = judge.identity.name.as_str();
         let Called { result, usage, attempts, started_at_us, duration_us } = self
-            .caller(item, repeat, Some(name), limit.as_ref())
+            .caller(item, repeat, &judge.identity.identity.id, Some(name), limit.as_ref())
             .call(&Judging { judge: judge.judge.as_ref(), item, output })
             .await?;
         if let Err(error) = &result {
@@ -308,11 +364,13 @@ impl Tasks {
         &'a self,
         item: &'a EvalItem,
         repeat: u32,
+        component: &'a ComponentId,
         judge: Option<&'a str>,
         limit: Option<&'a Semaphore>,
     ) -> Caller<'a> {
         Caller {
             item_id: &item.item_id,
+            component,
             judge,
             repeat,
             seed: seed::of_call(self.runtime.seed, repeat, judge.unwrap_or_default(), &item.item_id),
@@ -322,6 +380,8 @@ impl Tasks {
             budget: self.budget.as_deref(),
             events: &self.events,
             stopper: &self.stopper,
+            retries: &self.retries,
+            propagator: self.telling.instruments.propagator.as_ref(),
         }
     }
 }

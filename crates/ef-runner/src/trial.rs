@@ -15,6 +15,7 @@ use crate::budget::{self, Budget};
 use crate::call::{Abandoned, Called, Callee, Caller};
 use crate::event::EventSender;
 use crate::feed::{self, Fed, Feed, Rows};
+use crate::retries::Retries;
 use crate::task::{Evaluation, Judging, judgment_result};
 use crate::{RunJudge, StopCause, Stopper, seed};
 
@@ -106,6 +107,7 @@ impl Trial {
                 }
             }
         }
+        calls.retries.tell_rest();
         report.variance = trial.finish();
         Ok(report)
     }
@@ -129,6 +131,7 @@ struct Calls<'t> {
     budget: Option<Budget>,
     events: EventSender,
     stopper: Stopper,
+    retries: Retries,
 }
 
 impl<'t> Calls<'t> {
@@ -145,6 +148,7 @@ impl<'t> Calls<'t> {
             budget: trial.spec.runtime.max_cost_usd.map(|cap| Budget::new(cap, 0.0)),
             events,
             stopper: Stopper::new(),
+            retries: Retries::new(None),
         }
     }
 
@@ -185,9 +189,11 @@ impl<'t> Calls<'t> {
     }
 
     fn caller<'a>(&'a self, item: &'a EvalItem, repeat: u32, judge: Option<&'a str>) -> Caller<'a> {
+        let Trial { evaluator, judge: tried, .. } = self.trial;
         let runtime = &self.trial.spec.runtime;
         Caller {
             item_id: &item.item_id,
+            component: if judge.is_some() { &tried.identity.identity.id } else { &evaluator.identity().id },
             judge,
             repeat,
             seed: seed::of_call(runtime.seed, repeat, judge.unwrap_or_default(), &item.item_id),
@@ -197,6 +203,8 @@ impl<'t> Calls<'t> {
             budget: self.budget.as_ref(),
             events: &self.events,
             stopper: &self.stopper,
+            retries: &self.retries,
+            propagator: None,
         }
     }
 }

@@ -87,6 +87,10 @@ pub(crate) fn of(store: &str, error: &sqlx::Error) -> StoreError {
         sqlx::Error::PoolClosed => unavailable(store, "it has been closed"),
         sqlx::Error::ColumnDecode { index, .. } => damaged(store, format!("a value of the wrong kind in {index}")),
         sqlx::Error::Protocol(_) => unavailable(store, "what answers there does not speak Postgres's protocol"),
+        // These quote settings or values.
+        sqlx::Error::Configuration(_) => unavailable(store, "its settings are not valid: check the URI and PG*"),
+        sqlx::Error::Encode(_) => unavailable(store, "a value cannot be sent"),
+        sqlx::Error::Decode(_) => damaged(store, "a value cannot be read"),
         other => unavailable(store, other.to_string()),
     }
 }
@@ -116,8 +120,26 @@ fn of_server(store: &str, error: &dyn DatabaseError) -> StoreError {
         "57014" => unavailable(store, "a statement took longer than its time limit (statement_timeout)"),
         "42P01" | "42703" | "3F000" => damaged(store, format!("a part of its schema is missing: {message}")),
         _ if code.starts_with("XX") => damaged(store, format!("the server says: {message} ({code})")),
-        // Data exceptions quote the data.
-        _ if code.starts_with("22") => unavailable(store, format!("the server refuses a value (SQLSTATE {code})")),
+        // Data exceptions quote the data, and so may what a function or trigger of somebody's own raises.
+        _ if ["22", "P0"].iter().any(|class| code.starts_with(class)) => {
+            unavailable(store, format!("the server refuses a value (SQLSTATE {code})"))
+        }
         _ => unavailable(store, format!("the server says: {message} (SQLSTATE {code})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invariant_8_an_error_of_a_value_or_a_setting_does_not_quote_it() {
+        let refused = || -> Box<dyn std::error::Error + Send + Sync> { "hunter2".into() };
+        for error in
+            [sqlx::Error::Decode(refused()), sqlx::Error::Encode(refused()), sqlx::Error::Configuration(refused())]
+        {
+            let told = of("postgres://host/evals", &error).to_string();
+            assert!(!told.contains("hunter2") && told.contains("postgres://host/evals"), "{told}");
+        }
     }
 }

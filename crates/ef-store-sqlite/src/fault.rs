@@ -15,9 +15,14 @@ mod code {
     pub(super) const NOTADB: i32 = 26;
 }
 
-/// How the store's file is named in messages.
+/// How the store's file is named in messages. A path may hold a question mark; more often it is followed by parameters that
+/// were meant for another kind of store, with a password among them.
 pub(crate) fn name(path: &Path) -> String {
-    format!("sqlite://{}", path.display())
+    let path = path.display().to_string();
+    match path.split_once('?') {
+        Some((path, _)) => format!("sqlite://{path}?…"),
+        None => format!("sqlite://{path}"),
+    }
 }
 
 /// The store cannot be reached.
@@ -45,6 +50,9 @@ pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
 pub(crate) fn of(path: &Path, error: &sqlx::Error) -> StoreError {
     primary_code(error).and_then(|code| of_code(path, code)).unwrap_or_else(|| match error {
         sqlx::Error::ColumnDecode { index, .. } => damaged(path, format!("a value of the wrong kind in {index}")),
+        // These quote settings or values.
+        sqlx::Error::Configuration(_) => unavailable(path, "its settings are not valid"),
+        sqlx::Error::Encode(_) | sqlx::Error::Decode(_) => damaged(path, "a value of the wrong kind"),
         other => unavailable(path, other.to_string()),
     })
 }
@@ -59,6 +67,7 @@ pub(crate) fn of_writing(path: &Path, error: &rusqlite::Error) -> StoreError {
             | E::InvalidColumnType(index, ..) => {
                 damaged(path, format!("a value of the wrong kind in column {index} of a result"))
             }
+            E::ToSqlConversionFailure(_) => unavailable(path, "a value cannot be written"),
             other => unavailable(path, other.to_string()),
         },
     )
@@ -78,4 +87,31 @@ fn of_code(path: &Path, primary: i32) -> Option<StoreError> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invariant_8_parameters_behind_a_path_are_not_named() {
+        assert_eq!(name(Path::new("/srv/evals.db")), "sqlite:///srv/evals.db");
+        let error = unavailable(Path::new("/srv/evals.db?password=hunter2"), "it is a folder");
+        assert_eq!(error.to_string(), "the trace store sqlite:///srv/evals.db?… is unavailable: it is a folder");
+    }
+
+    #[test]
+    fn invariant_8_an_error_of_a_value_does_not_quote_it() {
+        let refused = || -> Box<dyn std::error::Error + Send + Sync> { "hunter2".into() };
+        let path = Path::new("evals.db");
+        let told = [
+            of(path, &sqlx::Error::Decode(refused())),
+            of(path, &sqlx::Error::Encode(refused())),
+            of(path, &sqlx::Error::Configuration(refused())),
+            of_writing(path, &rusqlite::Error::ToSqlConversionFailure(refused())),
+        ];
+        for error in told {
+            assert!(!error.to_string().contains("hunter2") && error.to_string().contains("evals.db"), "{error}");
+        }
+    }
 }

@@ -4,7 +4,6 @@
 //! A test that needs one calls [`PostgresServer::start`] and returns where that gives nothing. Where a server is a must, as
 //! in CI, the environment variable `EF_REQUIRE_POSTGRES` is set to `1`, and what would be skipped fails.
 
-mod certificates;
 mod programs;
 
 use std::fs;
@@ -18,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::certificates;
 use programs::Programs;
 
 /// The environment variable that makes a missing server a failure.
@@ -130,7 +130,7 @@ impl PostgresServer {
         let written = fs::write(data.join("pg_hba.conf"), access);
         written.map_err(|error| format!("{}: {error}", data.display()))?;
         if self.options.tls {
-            certificates::make(self.folder.path(), HOST)?;
+            certificates::make(self.folder.path(), &[HOST])?;
             self.programs.give(&self.folder.path().join("server.key"))?;
         }
         Ok(())

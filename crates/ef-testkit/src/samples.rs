@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ef_model::{
-    Counts, DatasetRef, Determinism, Digest, ErrorKind, ErrorRecord, EvalItem, Identity, ItemId, JudgeIdentity,
-    Judgment, JudgmentResult, Payload, RowFault, RowFaultKind, RunHead, RunId, RunResult, RunStatus, RunUsage, Score,
-    TaskCommit, TaskRecord, Trace, TraceOutcome, Usage,
+    CallContext, Counts, DatasetRef, Determinism, Digest, ErrorKind, ErrorRecord, EvalItem, Identity, ItemId,
+    JudgeIdentity, Judgment, JudgmentResult, Payload, RowFault, RowFaultKind, RunHead, RunId, RunResult, RunStatus,
+    RunUsage, Score, TaskCommit, TaskRecord, Trace, TraceOutcome, Usage,
 };
 
 /// The identity of a fake evaluator.
@@ -81,6 +82,12 @@ pub fn item(row: u64) -> EvalItem {
         reference_output: None,
         metadata: None,
     }
+}
+
+/// The context of a call that has a minute: its first attempt, for the first repeat of an item, with the seed 42.
+#[must_use]
+pub fn context() -> CallContext {
+    CallContext::new(Instant::now() + Duration::from_secs(60), 1, 0, 42)
 }
 
 /// A record of that item with a correct output and one score of 1.5.

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 use super::figures::Sample;
-use crate::measure::{Usage, measured};
+use crate::measure::{Usage, measured, measured_with_log};
 use crate::step::{self, Failure, cargo};
 
 /// The cheapest evaluation: an evaluator that gives its input back, and a judge that compares it with the reference.
@@ -62,12 +62,36 @@ impl Programs {
         Ok(Sample { usage, disk_bytes: size_of(&database) })
     }
 
+    /// The same with these environment variables and no others of OpenTelemetry's, and what it logged, a line of JSON each.
+    pub(super) fn run_told(
+        &self,
+        dataset: &Path,
+        items: u64,
+        variables: &[(&str, String)],
+        scratch: &Path,
+    ) -> Result<(Usage, String), Failure> {
+        let (mut ef, _) = self.command(dataset, scratch)?;
+        ef.args(["--log-format", "json"]);
+        untold(&mut ef).envs(variables.iter().map(|(name, value)| (name, value)));
+        let (usage, printed, log) = measured_with_log(&ef, scratch)?;
+        assert_whole(&printed, items)?;
+        Ok((usage, log))
+    }
+
     /// A new store with a run of so many items.
     pub(super) fn stored(&self, dataset: &Path, items: u64, scratch: &Path) -> Result<PathBuf, Failure> {
         self.run_into(dataset, items, scratch).map(|(_, database)| database)
     }
 
     fn run_into(&self, dataset: &Path, items: u64, scratch: &Path) -> Result<(Usage, PathBuf), Failure> {
+        let (ef, database) = self.command(dataset, scratch)?;
+        let (usage, printed) = measured(&ef, scratch)?;
+        assert_whole(&printed, items)?;
+        Ok((usage, database))
+    }
+
+    /// `ef run` into a new store, and where that is.
+    fn command(&self, dataset: &Path, scratch: &Path) -> Result<(Command, PathBuf), Failure> {
         let folder = new_folder(scratch)?;
         let spec = folder.join("spec.yaml");
         std::fs::write(&spec, SPEC).map_err(|error| Failure::new(format!("{}: {error}", spec.display())))?;
@@ -76,9 +100,7 @@ impl Programs {
         ef.arg("run").arg(&spec).arg("--dataset").arg(dataset);
         ef.arg("--store").arg(format!("sqlite://{}", database.display()));
         ef.arg("--output").arg(folder.join("out")).args(["--format", "json"]);
-        let (usage, printed) = measured(&ef, scratch)?;
-        assert_whole(&printed, items)?;
-        Ok((usage, database))
+        Ok((ef, database))
     }
 
     /// The floor into a new database; its files are gone afterwards.
@@ -96,6 +118,16 @@ impl Programs {
         }
         Ok(Sample { usage, disk_bytes: size_of(&database) })
     }
+}
+
+/// The command without the variables by which whoever runs the bench has telemetry sent.
+pub(super) fn untold(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("OTEL_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// An empty folder in place of the last run's, whose pages need not reach the disk any more.

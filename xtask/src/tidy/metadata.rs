@@ -33,6 +33,19 @@ pub(super) struct Package {
 pub(super) struct Dependency {
     pub(super) name: String,
     pub(super) kind: Option<Kind>,
+    /// What the package calls it, where that is not its name.
+    pub(super) rename: Option<String>,
+    /// The versions that will do.
+    #[serde(default)]
+    pub(super) req: String,
+    #[serde(default)]
+    pub(super) features: Vec<String>,
+    #[serde(default)]
+    pub(super) uses_default_features: bool,
+    /// The platforms that it is for, where it is not for all.
+    pub(super) target: Option<String>,
+    /// Where it is, where it is not a registry's.
+    pub(super) path: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

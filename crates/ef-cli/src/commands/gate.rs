@@ -5,7 +5,7 @@ use ef_model::{Metric, RunStatus, RunSummary, TraceStore};
 
 use crate::failure::Failure;
 use crate::output::{self, Format};
-use crate::{Exit, run_ref, stores};
+use crate::{Exit, console, run_ref, stores};
 
 /// Turn a metric into a verdict for continuous integration
 ///
@@ -120,11 +120,11 @@ fn exit_of(checks: &[Check]) -> Exit {
 /// A difference between numbers of different judges says nothing of the system under test.
 fn say_what_differs(run: &RunSummary, baseline: &RunSummary) {
     if run.head.judges != baseline.head.judges {
-        output::say("note: the two runs were judged differently (judges, their versions or their configs)");
+        console::say("note: the two runs were judged differently (judges, their versions or their configs)");
     }
     let digest = |run: &RunSummary| run.result.as_ref().and_then(|result| result.dataset_digest);
     if digest(run) != digest(baseline) {
-        output::say("note: the two runs do not have the same dataset");
+        console::say("note: the two runs do not have the same dataset");
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{self, Failure};
-use crate::{Exit, output};
+use crate::{Exit, console};
 
 /// Make a small project that runs as it is
 ///
@@ -44,8 +44,8 @@ pub(crate) fn execute(args: &Args) -> Result<Exit, Failure> {
             .write_all(content.as_bytes())
             .map_err(|error| refused(&path, &error))?;
     }
-    output::say(&format!("made a project in {}", args.dir.display()));
-    output::say("next    ef run spec.yaml --dataset dataset.jsonl    (in that folder)");
+    console::say(&format!("made a project in {}", args.dir.display()));
+    console::advise("next    ef run spec.yaml --dataset dataset.jsonl    (in that folder)");
     Ok(Exit::Done)
 }
 

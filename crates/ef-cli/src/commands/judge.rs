@@ -12,6 +12,7 @@ use crate::Exit;
 use crate::compose::{self, Parts};
 use crate::failure::{self, Failure};
 use crate::output::{self, Format};
+use crate::session::Session;
 
 use super::judge_import::{self, ImportArgs, QueueArgs};
 use super::run;
@@ -62,11 +63,11 @@ struct VerifyArgs {
     format: Format,
 }
 
-pub(crate) async fn execute(args: Args, own: Registry) -> Result<Exit, Failure> {
+pub(crate) async fn execute(args: Args, own: Registry, session: Session) -> Result<Exit, Failure> {
     let mut parts = Parts::gather(own, None, false)?;
     let ended = match args.command {
         Command::Verify(args) => verify(args, &mut parts).await,
-        Command::Import(args) => judge_import::import(args, &mut parts).await,
+        Command::Import(args) => judge_import::import(args, &mut parts, &session).await,
         Command::Queue(args) => judge_import::write_queue(args, &mut parts).await,
     };
     parts.plugins.shut_down().await;

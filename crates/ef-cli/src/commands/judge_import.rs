@@ -10,7 +10,8 @@ use crate::compose::{self, Parts};
 use crate::evaluation::ResultArgs;
 use crate::failure::Failure;
 use crate::output::{self, Format};
-use crate::{Exit, artifact, queue, run_ref, stores};
+use crate::session::Session;
+use crate::{Exit, artifact, console, queue, run_ref, stores};
 
 /// Bring people's verdicts into a run
 ///
@@ -51,14 +52,17 @@ pub(crate) async fn write_queue(args: QueueArgs, parts: &mut Parts) -> Result<Ex
     let path = args.output.unwrap_or_else(|| queue::path(Path::new("./runs"), &found.head.run_id));
     let count = queue::write(store.as_ref(), &found.head.run_id, &composed.judges, &path).await?;
     store.close().await;
-    output::say(&format!("{} in {}", pending(count), path.display()));
+    console::say(&format!("{} in {}", pending(count), path.display()));
     Ok(Exit::Done)
 }
 
-pub(crate) async fn import(args: ImportArgs, parts: &mut Parts) -> Result<Exit, Failure> {
+pub(crate) async fn import(args: ImportArgs, parts: &mut Parts, session: &Session) -> Result<Exit, Failure> {
     artifact::check(&args.result.output)?;
-    let store = args.store.open().await?;
+    let location = args.store.location()?;
+    let store = location.open_in(session).await?;
     let found = run_ref::resolve(store.as_ref(), &args.run).await?;
+    session.set_run(&found.head.run_id);
+    location.log_opened();
     let imported = import_into(&args, store.as_ref(), &found, parts).await;
     store.close().await;
     let answered = imported?;
@@ -112,7 +116,7 @@ fn conclude(args: &ImportArgs, found: &RunSummary, answered: &Answered) -> Resul
     let run = &found.head.run_id;
     let store = stores::argument(args.store.store.as_deref().unwrap_or(stores::DEFAULT));
     let known = if answered.known > 0 { format!(", {} were there already", answered.known) } else { String::new() };
-    output::say(&format!("imported  {}{known}", counted(answered.given, "verdict")));
+    console::say(&format!("imported  {}{known}", counted(answered.given, "verdict")));
     if let Some(result) = &answered.result {
         let path = artifact::write(&args.result.output, result)?;
         output::print(&match args.result.format {
@@ -120,16 +124,16 @@ fn conclude(args: &ImportArgs, found: &RunSummary, answered: &Answered) -> Resul
             Format::Json => ef_report::json(result),
         })?;
         if args.result.format == Format::Text {
-            output::say(&format!("result  {}", path.display()));
+            console::advise(&format!("result  {}", path.display()));
         }
     }
     if args.result.format == Format::Text {
         match answered.status {
-            RunStatus::Completed => output::say(&format!("next    ef show {run} --traces{store}")),
+            RunStatus::Completed => console::advise(&format!("next    ef show {run} --traces{store}")),
             RunStatus::Awaiting => {
-                output::say(&format!("next    {} left; ef judge queue {run}{store}", pending(answered.pending)));
+                console::advise(&format!("next    {} left; ef judge queue {run}{store}", pending(answered.pending)));
             }
-            RunStatus::Aborted | RunStatus::Running => output::say(&format!("next    ef resume {run}{store}")),
+            RunStatus::Aborted | RunStatus::Running => console::advise(&format!("next    ef resume {run}{store}")),
         }
     }
     Ok(Exit::Done)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::failure::{self, Failure};
-use crate::{Exit, output};
+use crate::{Exit, console, output};
 
 /// Print the manual page, or write all of them
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,7 @@ pub(crate) fn execute(args: &Args) -> Result<Exit, Failure> {
                     failure::reason(&error)
                 ))
             })?;
-            output::say(&format!("wrote the manual pages to {}", folder.display()));
+            console::say(&format!("wrote the manual pages to {}", folder.display()));
         }
     }
     Ok(Exit::Done)

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::failure::{self, Failure};
-use crate::{Exit, compose, output};
+use crate::{Exit, compose, console};
 
 /// Bring a spec to another schema version
 ///
@@ -34,6 +34,6 @@ pub(crate) fn execute(args: &Args) -> Result<Exit, Failure> {
         let message = format!("{} cannot be written: {}", args.output.display(), failure::reason(&error));
         Failure::usage(message).hint("name a file that is not there yet with --output")
     })?;
-    output::say(&format!("wrote {} in schema version {}", args.output.display(), args.to));
+    console::say(&format!("wrote {} in schema version {}", args.output.display(), args.to));
     Ok(Exit::Done)
 }

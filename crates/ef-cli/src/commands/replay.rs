@@ -15,7 +15,8 @@ use crate::compose::{self, Parts};
 use crate::evaluation::{self, ResultArgs};
 use crate::failure::{self, Failure};
 use crate::output::{self, Format};
-use crate::{Exit, artifact, run_ref, stores};
+use crate::session::Session;
+use crate::{Exit, artifact, console, run_ref, stores};
 
 use super::verify;
 
@@ -62,10 +63,14 @@ pub(crate) struct Args {
     result: ResultArgs,
 }
 
-pub(crate) async fn execute(args: Args, own: Registry) -> Result<Exit, Failure> {
-    let store = args.store.open().await?;
+pub(crate) async fn execute(args: Args, own: Registry, session: Session) -> Result<Exit, Failure> {
+    let run_id = args.run_id.clone().unwrap_or_else(RunId::generate);
+    session.set_run(&run_id);
+    let location = args.store.location()?;
+    let store = location.open_in(&session).await?;
+    location.log_opened();
     let ended = match run_ref::resolve(store.as_ref(), &args.run).await {
-        Ok(source) => gather_and_replay(&args, &store, source, own).await,
+        Ok(source) => gather_and_replay(&args, run_id, &store, source, own, &session).await,
         Err(failure) => Err(failure),
     };
     store.close().await;
@@ -74,25 +79,32 @@ pub(crate) async fn execute(args: Args, own: Registry) -> Result<Exit, Failure> 
 
 async fn gather_and_replay(
     args: &Args,
+    run_id: RunId,
     store: &Arc<dyn TraceStore>,
     source: RunSummary,
     own: Registry,
+    session: &Session,
 ) -> Result<Exit, Failure> {
     check_source(args, store.as_ref(), &source).await?;
     // Nobody is asked at the terminal: what people are asked stays pending.
     let mut parts = Parts::gather(own, None, args.locked)?;
-    let ended = replay(args, store, source, &mut parts).await;
+    let ended = match Again::of(args, run_id, store, &source, &mut parts).await {
+        Ok(again) => replay(args, again, &source, &parts, session).await,
+        Err(failure) => Err(failure),
+    };
     parts.plugins.shut_down().await;
     ended
 }
 
 async fn replay(
     args: &Args,
-    store: &Arc<dyn TraceStore>,
-    source: RunSummary,
-    parts: &mut Parts,
+    again: Again,
+    source: &RunSummary,
+    parts: &Parts,
+    session: &Session,
 ) -> Result<Exit, Failure> {
-    let Again { plan, mut notes } = Again::of(args, store, &source, parts).await?;
+    let Again { plan, mut notes } = again;
+    let store = Arc::clone(&plan.store);
     artifact::check(&args.result.output)?;
     let head = plan.head.clone();
     notes.extend(replay::notes(&source.head, &head));
@@ -101,6 +113,7 @@ async fn replay(
     let total = source.result.as_ref().map(|result| result.counts.tasks());
     let judges = plan.judges.clone();
     let (runner, events) = Runner::new(plan);
+    let runner = runner.with_instruments(session.instruments());
     let stopper = runner.stopper();
     let ended = evaluation::watched(runner.replay(), stopper, events, total, args.result.format, parts).await?;
     let result = match ended {
@@ -124,8 +137,8 @@ async fn replay(
     let path = written?;
     if args.result.format == Format::Text {
         let store = stores::argument(args.store.uri());
-        output::say(&format!("result  {}", path.display()));
-        output::say(&format!("next    ef diff {} {}{store}", head.run_id, source.head.run_id));
+        console::advise(&format!("result  {}", path.display()));
+        console::advise(&format!("next    ef diff {} {}{store}", head.run_id, source.head.run_id));
     }
     Ok(if drift.is_broken() { Exit::Verification } else { Exit::Done })
 }
@@ -163,7 +176,7 @@ fn unfinished(source: &RunHead, replay: &RunHead, error: RunError) -> Failure {
     };
     let id = &source.run_id;
     if counts.tasks() > 0 {
-        output::say(&format!("kept    what was done until then, as the run {}", replay.run_id));
+        console::say(&format!("kept    what was done until then, as the run {}", replay.run_id));
     }
     match error {
         RunError::NotBegun { cause: cause @ StopCause::Source(_), .. }
@@ -189,6 +202,7 @@ impl Again {
     /// Makes the judges, and the evaluator where it is wanted, of the spec that the source keeps.
     async fn of(
         args: &Args,
+        run_id: RunId,
         store: &Arc<dyn TraceStore>,
         source: &RunSummary,
         parts: &mut Parts,
@@ -213,7 +227,9 @@ impl Again {
         };
         let used = judges.iter().map(|judge| (ComponentKind::Judge, &judge.identity.identity));
         let used = evaluator.iter().map(|made| (ComponentKind::Evaluator, made.identity())).chain(used);
-        parts.plugins.require_lock(&used.collect::<Vec<_>>()).await?;
+        let used: Vec<_> = used.collect();
+        parts.plugins.require_lock(&used).await?;
+        compose::log_plugins(&used);
         let purpose = if evaluator.is_some() { RunPurpose::ReplayAll } else { RunPurpose::ReplayJudges };
         if purpose == RunPurpose::ReplayJudges && args.judge.is_empty() {
             // People are not asked twice about the same output, unless they are meant.
@@ -228,7 +244,7 @@ impl Again {
             _ => Arc::clone(&head.evaluator),
         };
         let replay = RunHead {
-            run_id: args.run_id.clone().unwrap_or_else(RunId::generate),
+            run_id,
             started_at_us: jiff::Timestamp::now().as_microsecond(),
             ef_version: env!("CARGO_PKG_VERSION").to_owned(),
             judges: head.judges.iter().map(of_head).collect(),

@@ -11,7 +11,8 @@ use ef_runner::{Plan, Runner};
 use crate::compose::{self, Composed, Parts};
 use crate::evaluation::{self, ResultArgs};
 use crate::failure::Failure;
-use crate::{Exit, artifact, output, prompt, run_ref, stores};
+use crate::session::Session;
+use crate::{Exit, artifact, console, output, prompt, run_ref, stores};
 
 /// Go on with a run that ended early
 ///
@@ -43,26 +44,37 @@ pub(crate) struct Args {
     result: ResultArgs,
 }
 
-pub(crate) async fn execute(args: Args, own: Registry) -> Result<Exit, Failure> {
-    let store = args.store.open().await?;
-    let ended = resume(&args, &store, own).await;
+pub(crate) async fn execute(args: Args, own: Registry, session: Session) -> Result<Exit, Failure> {
+    let location = args.store.location()?;
+    let store = location.open_in(&session).await?;
+    let ended = resume(&args, &location, &store, own, &session).await;
     store.close().await;
     ended
 }
 
-async fn resume(args: &Args, store: &Arc<dyn TraceStore>, own: Registry) -> Result<Exit, Failure> {
+async fn resume(
+    args: &Args,
+    location: &stores::Location,
+    store: &Arc<dyn TraceStore>,
+    own: Registry,
+    session: &Session,
+) -> Result<Exit, Failure> {
     let found = run_ref::resolve(store.as_ref(), &args.run).await?;
     if found.status == RunStatus::Completed && !args.retry_errors {
         return already_done(args, &found);
     }
+    let is_retry = found.status == RunStatus::Completed;
+    let head = if is_retry { retry_of(&found.head) } else { found.head.clone() };
+    session.set_run(&head.run_id);
+    location.log_opened();
     let mut parts = Parts::gather(own, prompt::terminal(), args.locked)?;
-    let ended = go_on(args, store, found, &mut parts).await;
+    let ended = go_on(args, store, &found, head, &mut parts, session).await;
     parts.plugins.shut_down().await;
     ended
 }
 
 fn already_done(args: &Args, found: &RunSummary) -> Result<Exit, Failure> {
-    output::say(&format!("the run {} is completed: there is nothing to resume", found.head.run_id));
+    console::say(&format!("the run {} is completed: there is nothing to resume", found.head.run_id));
     if let (Some(result), output::Format::Json) = (&found.result, args.result.format) {
         output::print(&ef_report::json(result))?;
     }
@@ -72,8 +84,10 @@ fn already_done(args: &Args, found: &RunSummary) -> Result<Exit, Failure> {
 async fn go_on(
     args: &Args,
     store: &Arc<dyn TraceStore>,
-    found: RunSummary,
+    found: &RunSummary,
+    head: RunHead,
     parts: &mut Parts,
+    session: &Session,
 ) -> Result<Exit, Failure> {
     if let Some(RunSource { run_id, purpose: RunPurpose::ReplayJudges | RunPurpose::ReplayAll }) = &found.head.source {
         let message =
@@ -87,8 +101,6 @@ async fn go_on(
     let (source, check) = (open(false)?, open(true)?);
     artifact::check(&args.result.output)?;
 
-    let is_retry = found.status == RunStatus::Completed;
-    let head = if is_retry { retry_of(&found.head) } else { found.head.clone() };
     let run_id = head.run_id.clone();
     let Composed { mut spec, evaluator, judges, .. } = composed;
     // A cap for what is left; the run keeps the spec that it began with.
@@ -96,9 +108,10 @@ async fn go_on(
     let total = spec.runtime.max_items.map(|items| items * u64::from(spec.runtime.repeats));
     let plan = Plan { head, spec, evaluator, judges: judges.clone(), store: Arc::clone(store) };
     let (runner, events) = Runner::new(plan);
+    let runner = runner.with_instruments(session.instruments());
     let runner = if args.no_cache { runner.without_reuse() } else { runner };
     let stopper = runner.stopper();
-    let ended = if is_retry {
+    let ended = if found.status == RunStatus::Completed {
         let run = runner.retry(Box::new(source), Box::new(check));
         evaluation::watched(run, stopper, events, total, args.result.format, parts).await?
     } else {

@@ -15,6 +15,7 @@ use crate::compose::{self, Composed, Parts};
 use crate::evaluation::{self, ResultArgs};
 use crate::failure::Failure;
 use crate::output::{self, Format};
+use crate::session::Session;
 use crate::{Exit, artifact, dry_run, prompt, stores};
 
 /// Run an evaluation
@@ -81,27 +82,32 @@ pub(crate) fn parse_mapping(text: &str) -> Result<(ItemField, String), String> {
     if column.is_empty() { Err("the column's name is missing".to_owned()) } else { Ok((field, column.to_owned())) }
 }
 
-pub(crate) async fn execute(args: Args, own: Registry) -> Result<Exit, Failure> {
+pub(crate) async fn execute(args: Args, own: Registry, session: Session) -> Result<Exit, Failure> {
+    let run_id = args.run_id.clone().unwrap_or_else(RunId::generate);
+    if !args.dry_run {
+        session.set_run(&run_id);
+    }
     let mut parts = Parts::gather(own, prompt::terminal(), args.locked)?;
-    let ended = run(&args, &mut parts).await;
+    let ended = run(&args, run_id, &mut parts, &session).await;
     parts.plugins.shut_down().await;
     ended
 }
 
-async fn run(args: &Args, parts: &mut Parts) -> Result<Exit, Failure> {
+async fn run(args: &Args, run_id: RunId, parts: &mut Parts, session: &Session) -> Result<Exit, Failure> {
     let mut composed = compose::compose(&args.spec, parts).await?;
     override_spec(&mut composed.spec, args);
     parts.clients.limit_to(composed.spec.runtime.max_concurrent);
     let spec = &composed.spec;
     let uri = args.store.store.as_deref().unwrap_or(composed.store.expose());
     // What can be refused is refused before anything is made.
-    stores::Location::parse(uri)?;
+    let location = stores::Location::parse(uri)?;
     let dataset = open_dataset(args, spec)?;
     if args.dry_run {
         return show_dry_run(args, &composed, dataset);
     }
     artifact::check(&args.result.output)?;
-    let store = stores::open_or_create(uri).await?;
+    let store = location.open_or_create_in(session).await?;
+    location.log_opened();
     let store_argument = stores::argument(args.store.store.as_deref().unwrap_or(&spec.runtime.trace_store));
     if let Some(baseline) = &spec.scoring.baseline_run_id
         && store.run(baseline).await?.is_none()
@@ -111,12 +117,12 @@ async fn run(args: &Args, parts: &mut Parts) -> Result<Exit, Failure> {
         return Err(Failure::usage(message).hint("`ef runs` lists the runs; --store names another store"));
     }
 
-    let head = head(args, &dataset, &composed);
+    let head = head(args, run_id.clone(), &dataset, &composed);
     let total = spec.runtime.max_items.map(|items| items * u64::from(spec.runtime.repeats));
     let Composed { spec, evaluator, judges, .. } = composed;
     let plan = Plan { head, spec, evaluator, judges: judges.clone(), store: store.clone() };
-    let run_id = plan.head.run_id.clone();
     let (runner, events) = Runner::new(plan);
+    let runner = runner.with_instruments(session.instruments());
     let runner = if args.no_cache { runner.without_reuse() } else { runner };
     let stopper = runner.stopper();
     let ended =
@@ -159,12 +165,12 @@ fn open_dataset(args: &Args, spec: &EvalSpec) -> Result<Dataset, Failure> {
     Ok(dataset)
 }
 
-fn head(args: &Args, dataset: &Dataset, composed: &Composed) -> RunHead {
+fn head(args: &Args, run_id: RunId, dataset: &Dataset, composed: &Composed) -> RunHead {
     let spec = &composed.spec;
     let fields: BTreeMap<_, _> =
         spec.dataset.fields.iter().map(|(field, column)| (field.as_str().to_owned(), column.clone())).collect();
     RunHead {
-        run_id: args.run_id.clone().unwrap_or_else(RunId::generate),
+        run_id,
         started_at_us: jiff::Timestamp::now().as_microsecond(),
         ef_version: env!("CARGO_PKG_VERSION").to_owned(),
         spec_id: spec.id.clone(),

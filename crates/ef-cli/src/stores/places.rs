@@ -11,6 +11,9 @@ use crate::failure::Failure;
 
 /// Where a store is, or may be made.
 pub(super) trait Place: Send + Sync {
+    /// The kind of stores, as metrics name it.
+    fn backend(&self) -> &'static str;
+
     /// Opens the store that is there.
     fn open(&self) -> BoxFuture<'_, Result<Arc<dyn TraceStore>, StoreError>>;
 
@@ -101,6 +104,10 @@ fn file(uri: &str, _: &Environment) -> Result<Arc<dyn Place>, Failure> {
 }
 
 impl Place for File {
+    fn backend(&self) -> &'static str {
+        "sqlite"
+    }
+
     fn open(&self) -> BoxFuture<'_, Result<Arc<dyn TraceStore>, StoreError>> {
         Box::pin(async { Ok(Arc::new(SqliteStore::open(&self.0).await?) as Arc<dyn TraceStore>) })
     }
@@ -117,7 +124,9 @@ impl Place for File {
         if self.0.exists() {
             return Ok(());
         }
-        let message = format!("there is no trace store at sqlite://{}", self.0.display());
+        // A path has no password; what was meant for another kind of store may.
+        let uri = ef_spec::without_password(&format!("sqlite://{}", self.0.display()));
+        let message = format!("there is no trace store at {uri}");
         let hint = "`ef run` makes it, and so does `ef tracestore init`; --store names another";
         Err(Failure::new(Exit::Store, message).hint(hint))
     }
@@ -137,6 +146,10 @@ fn database(uri: &str, environment: &Environment) -> Result<Arc<dyn Place>, Fail
 
 #[cfg(feature = "postgres")]
 impl Place for Database {
+    fn backend(&self) -> &'static str {
+        "postgres"
+    }
+
     fn open(&self) -> BoxFuture<'_, Result<Arc<dyn TraceStore>, StoreError>> {
         Box::pin(async {
             let store = ef_store_postgres::PostgresStore::open(&self.uri, &self.environment).await?;
@@ -168,6 +181,10 @@ fn archive(uri: &str, environment: &Environment) -> Result<Arc<dyn Place>, Failu
 
 #[cfg(feature = "parquet")]
 impl Place for Archive {
+    fn backend(&self) -> &'static str {
+        "parquet"
+    }
+
     fn open(&self) -> BoxFuture<'_, Result<Arc<dyn TraceStore>, StoreError>> {
         Box::pin(async {
             let store = ef_store_parquet::ParquetStore::open(&self.location, &self.environment).await?;

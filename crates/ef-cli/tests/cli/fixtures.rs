@@ -18,12 +18,7 @@ fn run(folder: &Folder, spec: &Path, dataset: &Path) -> Value {
 
 /// The public GSM8K test set with the answers of four systems, where it is there.
 fn gsm8k() -> Option<PathBuf> {
-    let dataset = repository().join("../shared/data/gsm8k/model_solutions.jsonl");
-    if dataset.exists() {
-        return Some(dataset);
-    }
-    eprintln!("SKIPPED: there is no {}", dataset.display());
-    None
+    ef_testkit::public_data("gsm8k/model_solutions.jsonl")
 }
 
 /// The numbers of Cobbe et al., "Training Verifiers to Solve Math Word Problems" (2021).

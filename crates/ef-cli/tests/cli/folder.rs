@@ -71,7 +71,8 @@ impl Folder {
         self.ef_with(line.split_whitespace(), input, &[])
     }
 
-    /// The same with everything, environment variables too. Only these and no others are set.
+    /// The same with everything, environment variables too. Only these and no others are set, but that the log is off:
+    /// most tests are about what else is said.
     pub(crate) fn ef_with(
         &self,
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
@@ -81,6 +82,7 @@ impl Folder {
         let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_ef"))
             .args(arguments)
             .env_clear()
+            .env("EVAL_FABRIC_LOG_LEVEL", "off")
             .envs(environment.iter().copied())
             .current_dir(self.0.path())
             .write_stdin(input.as_ref())

@@ -58,6 +58,7 @@ fn a_file_that_may_not_grow_ends_a_run_which_goes_on_once_it_may() {
     let limited = format!("trap '' XFSZ; ulimit -f 6000; exec \"$0\" {RUN} full");
     let output = Command::new("sh")
         .args(["-c", &limited, env!("CARGO_BIN_EXE_ef")])
+        .env("EVAL_FABRIC_LOG_LEVEL", "off")
         .current_dir(folder.path(""))
         .output()
         .expect("a shell");

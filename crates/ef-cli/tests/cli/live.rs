@@ -42,6 +42,7 @@ impl<'a> Live<'a> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_ef"))
             .args(line.split_whitespace())
             .env_clear()
+            .env("EVAL_FABRIC_LOG_LEVEL", "off")
             .current_dir(folder.path(""))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

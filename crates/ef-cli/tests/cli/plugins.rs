@@ -172,6 +172,7 @@ fn an_ef_toml_is_found_from_a_folder_below() {
     let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_ef"))
         .args(["run", "../../spec.yaml", "--dataset", "../../dataset.jsonl"])
         .env_clear()
+        .env("EVAL_FABRIC_LOG_LEVEL", "off")
         .current_dir(folder.path("deep/er"))
         .output()
         .expect("ef can be started");

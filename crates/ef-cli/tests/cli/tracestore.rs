@@ -164,7 +164,7 @@ fn an_export_that_is_killed_goes_on_to_what_it_would_have_been() {
     // A killed writer of files holds its run until its lease has expired.
     for (to, lives, lease) in [
         ("sqlite://copy.db", vec![10, 20, 40, 60, 80, 100], 0),
-        ("parquet://copy?lease_seconds=1", vec![40, 100, 150], 1100),
+        ("parquet://copy?lease_seconds=1", vec![20, 40, 70, 100, 150], 1100),
     ] {
         let mut kills = 0;
         for life in lives {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use ef_model::Usage;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// What a model answers.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct ChatReply {
     /// The text, if there is any: all parts of it together; with an answer schema, the JSON.
     pub text: Option<String>,
@@ -18,8 +19,8 @@ pub struct ChatReply {
     pub model: Option<String>,
     /// Tokens, and their cost where a price is known.
     pub usage: Usage,
-    /// What the endpoint reports of usage, whole.
-    pub raw_usage: Option<Value>,
+    /// What the endpoint reports of usage, whole and as it wrote it: a JSON object.
+    pub raw_usage: Option<Box<RawValue>>,
     /// From the moment the request was made, after any wait for its turn, to the last byte.
     pub latency: Duration,
 }

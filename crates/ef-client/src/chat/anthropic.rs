@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::answer::Tokens;
+use super::envelope::{self, Envelope};
 use super::model::{Answer, Assembly, Invalid};
 use super::{AnswerSchema, ChatRequest, ModelConfig};
 
@@ -28,7 +31,7 @@ impl Serialize for Body<'_> {
         super::request::entry(&mut body, "stop_sequences", (!config.stop.is_empty()).then_some(&config.stop))?;
         if let Some(schema) = &request.answer_schema {
             body.serialize_entry("tools", &tools(request.tools.as_ref(), schema))?;
-            body.serialize_entry("tool_choice", &json!({"type": "tool", "name": schema.name}))?;
+            body.serialize_entry("tool_choice", &json!({"type": "tool", "name": schema.name()}))?;
         } else {
             super::request::entry(&mut body, "tools", request.tools.as_ref())?;
             super::request::entry(&mut body, "tool_choice", request.tool_choice.as_ref())?;
@@ -47,26 +50,23 @@ impl Serialize for Body<'_> {
 fn tools(given: Option<&Value>, schema: &AnswerSchema) -> Vec<Value> {
     let mut tools = given.and_then(Value::as_array).cloned().unwrap_or_default();
     tools.push(json!({
-        "name": schema.name,
+        "name": schema.name(),
         "description": "Takes your answer.",
-        "input_schema": schema.schema,
+        "input_schema": schema.json(),
     }));
     tools
 }
 
 /// Reads an answer.
-pub(super) fn read(mut answer: Value, schema: Option<&AnswerSchema>) -> Result<Answer, Invalid> {
-    let text_of = |key: &str| answer.get(key).and_then(Value::as_str).map(str::to_owned);
-    let (model, finish_reason) = (text_of("model"), text_of("stop_reason"));
-    let role = answer.get("role").cloned().unwrap_or_else(|| "assistant".into());
-    let Some(Value::Array(content)) = answer.get_mut("content").map(Value::take) else {
-        return Err(Invalid("content"));
-    };
-    let given = schema.and_then(|schema| given_answer(&content, &schema.name));
+pub(super) fn read(answer: &Envelope<'_>, schema: Option<&AnswerSchema>) -> Result<Answer, Invalid> {
+    let role = answer.role.and_then(envelope::text).unwrap_or_else(|| "assistant".to_owned());
+    let content = answer.content.ok_or(Invalid("content"))?;
+    let content: Vec<Value> = serde_json::from_str(content.get()).map_err(|_| Invalid("content"))?;
+    let given = schema.and_then(|schema| given_answer(&content, schema.name()));
     let texts: Vec<&str> = content.iter().filter(|block| is_of_type(block, "text")).filter_map(text).collect();
     let text = given.or_else(|| (!texts.is_empty()).then(|| texts.concat()));
     let message = json!({"role": role, "content": content});
-    Ok(Answer { text, message, finish_reason, model })
+    Ok(Answer { text, message, finish_reason: answer.stop_reason.and_then(envelope::text) })
 }
 
 /// What the tool that takes the answer was called with.
@@ -85,16 +85,29 @@ fn text(block: &Value) -> Option<&str> {
     block.get("text")?.as_str()
 }
 
+#[derive(Deserialize)]
+struct Usage<'a> {
+    #[serde(borrow, default)]
+    input_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    output_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    cache_read_input_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    cache_creation_input_tokens: Option<&'a RawValue>,
+}
+
 /// The tokens that an answer's `usage` tells: those read from a cache and kept in one are not among its `input_tokens`.
-pub(super) fn tokens(usage: &Value) -> Tokens {
-    let count = |key: &str| usage.get(key).and_then(Value::as_u64);
-    let cached_input = count("cache_read_input_tokens").unwrap_or(0);
-    let cache_write = count("cache_creation_input_tokens").unwrap_or(0);
+pub(super) fn tokens(usage: &RawValue) -> Tokens {
+    let Ok(usage) = serde_json::from_str::<Usage<'_>>(usage.get()) else { return Tokens::default() };
+    let cached_input = usage.cache_read_input_tokens.and_then(envelope::count).unwrap_or(0);
+    let cache_write = usage.cache_creation_input_tokens.and_then(envelope::count).unwrap_or(0);
+    let input = usage.input_tokens.and_then(envelope::count);
     Tokens {
-        input: count("input_tokens").map(|input| input.saturating_add(cached_input).saturating_add(cache_write)),
+        input: input.map(|input| input.saturating_add(cached_input).saturating_add(cache_write)),
         cached_input,
         cache_write,
-        output: count("output_tokens"),
+        output: usage.output_tokens.and_then(envelope::count),
     }
 }
 

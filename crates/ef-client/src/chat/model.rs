@@ -5,12 +5,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use ef_model::{CallContext, CallError, ConfigProblem, Environment, Pricing, Usage};
 use http::HeaderMap;
+use serde::de::IgnoredAny;
 use serde_json::Value;
+use serde_json::value::RawValue;
+use tracing::Instrument as _;
 
 use super::answer::Tokens;
-use super::{Api, ChatReply, ChatRequest, ModelConfig, anthropic, openai, price, setup};
+use super::envelope::Envelope;
+use super::{Api, ChatReply, ChatRequest, ModelConfig, anthropic, openai, price, setup, span};
 use crate::exchange::Exchange;
 use crate::failure;
+use crate::limiter::Permit;
 use crate::sse::EventReader;
 use crate::{Clients, Endpoint, HttpRequest};
 
@@ -31,7 +36,6 @@ pub(super) struct Answer {
     pub(super) text: Option<String>,
     pub(super) message: Value,
     pub(super) finish_reason: Option<String>,
-    pub(super) model: Option<String>,
 }
 
 /// Puts an answer together that comes in events.
@@ -122,7 +126,22 @@ impl ChatModel {
             headers: self.headers.clone(),
             body: Some(self.body(request)?),
         };
-        let exchange = self.endpoint.open(http, context).await.map_err(|error| self.with_known_cost(error))?;
+        let turn = self.endpoint.turn(context).await;
+        // It spans what the endpoint takes, and not the wait for a turn.
+        let span = span::of_call(self.api, &self.config, request, &self.endpoint);
+        let replied = self.ask(turn, http, request, context).instrument(span.clone()).await;
+        span::answered(&span, &replied);
+        replied
+    }
+
+    async fn ask(
+        &self,
+        turn: Permit,
+        http: HttpRequest,
+        request: &ChatRequest,
+        context: &CallContext,
+    ) -> Result<ChatReply, CallError> {
+        let exchange = self.endpoint.open(turn, http, context).await.map_err(|error| self.with_known_cost(error))?;
         if self.config.stream && exchange.is_of_type("text/event-stream") {
             match self.api {
                 Api::OpenAiChat => self.stream(exchange, openai::Stream::default(), request).await,
@@ -136,12 +155,12 @@ impl ChatModel {
     /// Reads an answer that comes as one JSON object.
     async fn whole(&self, mut exchange: Exchange<'_>, request: &ChatRequest) -> Result<ChatReply, CallError> {
         let body = exchange.body().await?;
-        let answer: Value = serde_json::from_slice(&body).map_err(|error| self.not_json(&body, &error))?;
-        if answer.get("error").is_some_and(Value::is_object) {
-            return Err(exchange.failed(&answer.to_string()));
+        let answer = self.envelope(&body)?;
+        if answer.is_error() {
+            return Err(exchange.failed(&String::from_utf8_lossy(&body)));
         }
         let latency = exchange.finish(Bytes::new()).latency;
-        self.reply(answer, request, latency)
+        self.reply(&answer, request, latency)
     }
 
     /// Reads an answer that comes in events.
@@ -178,22 +197,35 @@ impl ChatModel {
         let mut answer = assembly.answer();
         // A secret may have come in pieces, one in each event.
         self.scrub(&mut answer);
-        self.reply(answer, request, latency)
+        let answer = answer.to_string();
+        self.reply(&self.envelope(answer.as_bytes())?, request, latency)
     }
 
-    fn reply(&self, answer: Value, request: &ChatRequest, latency: Duration) -> Result<ChatReply, CallError> {
-        let read = match self.api {
-            Api::OpenAiChat => openai::read,
-            Api::AnthropicMessages => anthropic::read,
+    fn envelope<'a>(&self, body: &'a [u8]) -> Result<Envelope<'a>, CallError> {
+        let read: Result<Envelope<'a>, _> = match body.trim_ascii_start().first() {
+            Some(b'{') | None => serde_json::from_slice(body),
+            // An array could be taken for the fields in their order.
+            Some(_) => match serde_json::from_slice::<IgnoredAny>(body) {
+                Ok(_) => return Err(self.invalid(Invalid("JSON object"), Usage::UNKNOWN)),
+                Err(error) => Err(error),
+            },
         };
-        let raw_usage = answer.get("usage").filter(|usage| usage.is_object()).cloned();
-        let usage = price::usage(&self.tokens(raw_usage.as_ref()), self.config.price.as_ref());
-        let answer = read(answer, request.answer_schema.as_ref()).map_err(|invalid| self.invalid(invalid, usage))?;
-        let Answer { text, message, finish_reason, model } = answer;
+        read.map_err(|error| self.not_json(body, &error))
+    }
+
+    fn reply(&self, answer: &Envelope<'_>, request: &ChatRequest, latency: Duration) -> Result<ChatReply, CallError> {
+        let raw_usage = answer.usage();
+        let usage = price::usage(&self.tokens(raw_usage), self.config.price.as_ref());
+        let read = match self.api {
+            Api::OpenAiChat => openai::read(answer),
+            Api::AnthropicMessages => anthropic::read(answer, request.answer_schema.as_ref()),
+        };
+        let Answer { text, message, finish_reason } = read.map_err(|invalid| self.invalid(invalid, usage))?;
+        let (model, raw_usage) = (answer.model(), raw_usage.map(ToOwned::to_owned));
         Ok(ChatReply { text, message, finish_reason, model, usage, raw_usage, latency })
     }
 
-    fn tokens(&self, usage: Option<&Value>) -> Tokens {
+    fn tokens(&self, usage: Option<&RawValue>) -> Tokens {
         match (self.api, usage) {
             (_, None) => Tokens::default(),
             (Api::OpenAiChat, Some(usage)) => openai::tokens(usage),

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde::ser::{SerializeMap, SerializeSeq, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::answer::Tokens;
+use super::envelope::{self, Envelope};
 use super::model::{Answer, Assembly, Invalid};
 use super::{AnswerSchema, ChatRequest, ModelConfig};
 
 /// Every endpoint takes seeds up to this one, as some keep them in 32 bits with a sign.
-const LARGEST_SEED: u64 = (1 << 31) - 1;
+pub(super) const LARGEST_SEED: u64 = (1 << 31) - 1;
 
 /// A request's body.
 pub(super) struct Body<'a> {
@@ -37,11 +40,7 @@ impl Serialize for Body<'_> {
         super::request::entry(&mut body, "stop", (!config.stop.is_empty()).then_some(&config.stop))?;
         super::request::entry(&mut body, "tools", request.tools.as_ref())?;
         super::request::entry(&mut body, "tool_choice", request.tool_choice.as_ref())?;
-        if let Some(AnswerSchema { name, schema }) = &request.answer_schema {
-            let format =
-                json!({"type": "json_schema", "json_schema": {"name": name, "strict": true, "schema": schema}});
-            body.serialize_entry("response_format", &format)?;
-        }
+        super::request::entry(&mut body, "response_format", request.answer_schema.as_ref().map(ResponseFormat::of))?;
         if config.stream {
             body.serialize_entry("stream", &true)?;
             body.serialize_entry("stream_options", &json!({"include_usage": true}))?;
@@ -53,6 +52,27 @@ impl Serialize for Body<'_> {
     }
 }
 
+/// What the answer has to look like.
+#[derive(Serialize)]
+struct ResponseFormat<'a> {
+    r#type: &'static str,
+    json_schema: StrictSchema<'a>,
+}
+
+#[derive(Serialize)]
+struct StrictSchema<'a> {
+    name: &'a str,
+    strict: bool,
+    schema: &'a RawValue,
+}
+
+impl<'a> ResponseFormat<'a> {
+    fn of(schema: &'a AnswerSchema) -> Self {
+        let json_schema = StrictSchema { name: schema.name(), strict: true, schema: schema.json() };
+        Self { r#type: "json_schema", json_schema }
+    }
+}
+
 /// The messages, the system's first.
 struct Messages<'a>(&'a ChatRequest);
 
@@ -60,7 +80,7 @@ impl Serialize for Messages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut messages = serializer.serialize_seq(None)?;
         if let Some(system) = &self.0.system {
-            messages.serialize_element(&json!({"role": "system", "content": system}))?;
+            messages.serialize_element(&SystemMessage { role: "system", content: system })?;
         }
         for message in &self.0.messages {
             messages.serialize_element(message)?;
@@ -69,29 +89,63 @@ impl Serialize for Messages<'_> {
     }
 }
 
+#[derive(Serialize)]
+struct SystemMessage<'a> {
+    role: &'static str,
+    content: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow, default)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    finish_reason: Option<&'a RawValue>,
+}
+
 /// Reads an answer.
-pub(super) fn read(mut answer: Value, _: Option<&AnswerSchema>) -> Result<Answer, Invalid> {
-    let model = answer.get("model").and_then(Value::as_str).map(str::to_owned);
-    let choice = answer.get_mut("choices").and_then(|choices| choices.get_mut(0)).ok_or(Invalid("choices"))?;
-    let finish_reason = choice.get("finish_reason").and_then(Value::as_str).map(str::to_owned);
-    let message = choice.get_mut("message").map(Value::take).filter(Value::is_object).ok_or(Invalid("message"))?;
+pub(super) fn read(answer: &Envelope<'_>) -> Result<Answer, Invalid> {
+    let choices = answer.choices.ok_or(Invalid("choices"))?;
+    let choices: Vec<Choice<'_>> = serde_json::from_str(choices.get()).map_err(|_| Invalid("choices"))?;
+    let choice = choices.first().ok_or(Invalid("choices"))?;
+    let finish_reason = choice.finish_reason.and_then(envelope::text);
+    let message = choice.message.filter(|message| envelope::is_object(message)).ok_or(Invalid("message"))?;
+    let message: Value = serde_json::from_str(message.get()).map_err(|_| Invalid("message that can be read"))?;
     let text = match message.get("content") {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text.clone()),
         Some(Value::Array(parts)) => Some(parts.iter().filter_map(|part| part.get("text")?.as_str()).collect()),
         Some(_) => return Err(Invalid("content that is text")),
     };
-    Ok(Answer { text, message, finish_reason, model })
+    Ok(Answer { text, message, finish_reason })
+}
+
+#[derive(Deserialize)]
+struct Usage<'a> {
+    #[serde(borrow, default)]
+    prompt_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    prompt_tokens_details: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Details<'a> {
+    #[serde(borrow, default)]
+    cached_tokens: Option<&'a RawValue>,
 }
 
 /// The tokens that an answer's `usage` tells.
-pub(super) fn tokens(usage: &Value) -> Tokens {
-    let count = |pointer: &str| usage.pointer(pointer).and_then(Value::as_u64);
+pub(super) fn tokens(usage: &RawValue) -> Tokens {
+    let Ok(usage) = serde_json::from_str::<Usage<'_>>(usage.get()) else { return Tokens::default() };
+    let details =
+        usage.prompt_tokens_details.and_then(|details| serde_json::from_str::<Details<'_>>(details.get()).ok());
     Tokens {
-        input: count("/prompt_tokens"),
-        cached_input: count("/prompt_tokens_details/cached_tokens").unwrap_or(0),
+        input: usage.prompt_tokens.and_then(envelope::count),
+        cached_input: details.and_then(|details| envelope::count(details.cached_tokens?)).unwrap_or(0),
         cache_write: 0,
-        output: count("/completion_tokens"),
+        output: usage.completion_tokens.and_then(envelope::count),
     }
 }
 

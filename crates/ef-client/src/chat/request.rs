@@ -1,13 +1,16 @@
 //! What a model is asked.
 
+use std::sync::Arc;
+
 use serde::ser::{Serialize, SerializeMap};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// What a model is asked: everything that changes from call to call.
 #[derive(Clone, Default, PartialEq)]
 pub struct ChatRequest {
     /// The system's instructions, before the messages.
-    pub system: Option<String>,
+    pub system: Option<Arc<str>>,
     /// The messages, as the protocol writes them: `{"role": …, "content": …}` and what else it allows.
     pub messages: Vec<Value>,
     /// The tools that the model may call, as the protocol writes them.
@@ -37,14 +40,45 @@ impl std::fmt::Debug for ChatRequest {
     }
 }
 
-/// What an answer has to look like.
-#[derive(Debug, Clone, PartialEq)]
+/// What an answer has to look like. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct AnswerSchema {
-    /// A name: letters, digits, `_` and `-`, at most 64.
-    pub name: String,
-    /// The JSON Schema of an object. What OpenAI's strict mode asks for works everywhere: all properties are required and
-    /// `additionalProperties` is false.
-    pub schema: Value,
+    name: Arc<str>,
+    json: Arc<RawValue>,
+}
+
+impl AnswerSchema {
+    /// A schema of this name: letters, digits, `_` and `-`, at most 64.
+    ///
+    /// `schema` is the JSON Schema of an object. What OpenAI's strict mode asks for works everywhere: all properties are
+    /// required and `additionalProperties` is false.
+    ///
+    /// # Panics
+    ///
+    /// Never: every value can be written as JSON.
+    #[must_use]
+    pub fn new(name: &str, schema: &Value) -> Self {
+        let json = RawValue::from_string(schema.to_string()).expect("a value is written as JSON");
+        Self { name: name.into(), json: json.into() }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The JSON Schema.
+    #[must_use]
+    pub fn json(&self) -> &RawValue {
+        &self.json
+    }
+}
+
+impl PartialEq for AnswerSchema {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.json.get()) == (&other.name, other.json.get())
+    }
 }
 
 /// Writes an entry of a body if there is a value.

@@ -24,7 +24,7 @@ pub(crate) fn model(api: Api, server: &ModelServer, change: impl FnOnce(&mut Mod
 }
 
 pub(crate) fn question() -> ChatRequest {
-    ChatRequest { system: Some("You are brief.".to_owned()), ..ChatRequest::user("What is it?") }
+    ChatRequest { system: Some("You are brief.".into()), ..ChatRequest::user("What is it?") }
 }
 
 async fn ask(api: Api, stream: bool, script: Script) -> Result<ChatReply, CallError> {
@@ -105,15 +105,13 @@ async fn requests_have_all_that_the_config_says() {
 
 #[tokio::test]
 async fn an_answer_schema_is_asked_for_and_its_answer_is_the_text() {
-    let schema = AnswerSchema {
-        name: "verdict".to_owned(),
-        schema: json!({
-            "type": "object",
-            "properties": {"score": {"type": "number"}, "why": {"type": "string"}},
-            "required": ["score", "why"],
-            "additionalProperties": false,
-        }),
-    };
+    let properties = json!({
+        "type": "object",
+        "properties": {"score": {"type": "number"}, "why": {"type": "string"}},
+        "required": ["score", "why"],
+        "additionalProperties": false,
+    });
+    let schema = AnswerSchema::new("verdict", &properties);
     for api in APIS {
         for stream in [false, true] {
             let server =

@@ -151,7 +151,7 @@ async fn the_trace_is_passed_on_and_paths_and_queries_are_put_together() {
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
         tracestate: Some("vendor=1".to_owned()),
     };
-    let context = context().with_trace(trace.clone());
+    let context = context().with_propagator(Arc::new(trace.clone()));
     endpoint.send(HttpRequest::new(Method::GET, "/a b?x=1"), &context).await.expect("an echo");
     endpoint.send(HttpRequest::new(Method::GET, ""), &context).await.expect("an echo");
     let seen = server.requests();

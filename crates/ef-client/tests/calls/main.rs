@@ -8,12 +8,14 @@ mod prompts;
 mod refusals;
 mod secrets;
 mod setup;
+mod spans;
 mod trust;
 
 use std::time::{Duration, Instant};
 
 use ef_client::{Clients, Endpoint, HeaderMap, HttpRequest, Settings, secret_header};
 use ef_model::{CallContext, CallError, Environment, Secret};
+use ef_testkit::context;
 use ef_testkit::model_server::ModelServer;
 
 const KEY: &str = "sk-test-0123456789";
@@ -21,11 +23,6 @@ const KEY: &str = "sk-test-0123456789";
 /// A context with so much time.
 fn within(time: Duration) -> CallContext {
     CallContext::new(Instant::now() + time, 1, 0, 42)
-}
-
-/// A context with more time than a test takes.
-fn context() -> CallContext {
-    within(Duration::from_secs(20))
 }
 
 fn clients() -> Clients {

@@ -2,7 +2,9 @@
 
 use ef_client::chat::ChatReply;
 use ef_model::{CallError, EvaluatorOutput, Payload};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The output: the reply's text as a JSON string where the reply is a text; the assistant's message, as the API writes it,
 /// where it holds tool calls. A refusal is a text. An answer to a schema is the output as JSON, if it is JSON.
@@ -29,21 +31,36 @@ fn made(reply: ChatReply, has_schema: bool) -> Result<EvaluatorOutput, CallError
         None => kept(&message)?,
     };
     let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-    let fields = [
-        ("finish_reason", finish_reason.map(Value::from)),
-        ("latency_ms", Some(latency_ms.into())),
-        ("message", (!is_all).then_some(message)),
-        ("model", model.map(Value::from)),
-        ("usage", raw_usage),
-    ];
-    let fields: Map<_, _> = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-    Ok(EvaluatorOutput { output, metadata: Some(kept(&Value::Object(fields))?), usage })
+    let fields = Metadata {
+        finish_reason: finish_reason.as_deref(),
+        latency_ms,
+        message: (!is_all).then_some(&message),
+        model: model.as_deref(),
+        usage: raw_usage.as_deref(),
+    };
+    Ok(EvaluatorOutput { output, metadata: Some(kept(&fields)?), usage })
+}
+
+/// What is kept beside the output.
+#[derive(Serialize)]
+struct Metadata<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finish_reason: Option<&'a str>,
+    latency_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<&'a RawValue>,
 }
 
 /// A payload of this value. One that was put together of deep parts may be too deep to be read again.
-fn kept(value: &Value) -> Result<Payload, CallError> {
-    Payload::parse(value.to_string())
-        .map_err(|_| CallError::invalid_output("answer_too_deep", "the model's answer is nested too deeply to be kept"))
+fn kept(value: &impl Serialize) -> Result<Payload, CallError> {
+    let json = serde_json::to_string(value).ok();
+    json.and_then(|json| Payload::parse(json).ok()).ok_or_else(|| {
+        CallError::invalid_output("answer_too_deep", "the model's answer is nested too deeply to be kept")
+    })
 }
 
 /// Whether the message holds anything that a system would act on: tool calls, or content that is neither text nor thought.

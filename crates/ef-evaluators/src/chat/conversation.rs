@@ -82,7 +82,7 @@ impl Conversation {
                 let message = "a name has at most 64 letters, digits, `_` and `-`";
                 problems.push(problem("/answer_schema/name", message, None));
             }
-            AnswerSchema { name, schema: Value::Object(schema) }
+            AnswerSchema::new(&name, &Value::Object(schema))
         });
         if problems.is_empty() {
             let tools = config.tools.map(|tools| tools.into_iter().map(Value::Object).collect());
@@ -115,7 +115,7 @@ impl Conversation {
             return Err(not_messages("there is no message"));
         }
         Ok(ChatRequest {
-            system: (!instructions.is_empty()).then(|| instructions.join("\n\n")),
+            system: (!instructions.is_empty()).then(|| instructions.join("\n\n").into()),
             messages: asked.messages,
             tools: asked.tools.or_else(|| self.tools.clone()),
             tool_choice: asked.tool_choice.or_else(|| self.tool_choice.clone()),

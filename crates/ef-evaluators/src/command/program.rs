@@ -62,7 +62,7 @@ impl Program {
         command.env("EF_SEED", context.seed.to_string());
         command.env("EF_ATTEMPT", context.attempt.to_string());
         command.env("EF_REPEAT", context.repeat.to_string());
-        if let Some(trace) = &context.trace {
+        if let Some(trace) = context.trace() {
             command.env("TRACEPARENT", &trace.traceparent);
             match &trace.tracestate {
                 Some(state) => command.env("TRACESTATE", state),

@@ -319,7 +319,7 @@ fn what_a_server_does_wrong_is_an_error_of_its_kind() {
         (Reply::error(500), ErrorKind::Transient, "http_500"),
         (Reply::rate_limited(RetryAfter::Seconds(7)), ErrorKind::Transient, "http_429"),
         (Reply::body("application/json", "{\"choices\": []}"), ErrorKind::InvalidOutput, "response_invalid"),
-        (Reply::body("application/json", "[".repeat(100_000)), ErrorKind::Transient, "response_not_json"),
+        (Reply::body("application/json", "[".repeat(100_000)), ErrorKind::Transient, "response_truncated"),
         (Reply::letters(100_000_000), ErrorKind::InvalidOutput, "response_too_large"),
     ];
     for (reply, kind, code) in cases {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ef_model::{CallContext, CallError, ErrorKind, EvalItem, Payload, Pricing, TraceContext, Usage};
@@ -294,7 +295,8 @@ fn a_process_that_left_the_group_with_the_pipes_open_holds_nothing_up() {
 fn a_program_is_told_the_call_and_the_span() {
     let evaluator = made(ID, shell("echo $EF_SEED $EF_ATTEMPT $EF_REPEAT $TRACEPARENT $TRACESTATE"));
     let trace = TraceContext { traceparent: "00-aa-bb-01".to_owned(), tracestate: Some("k=v".to_owned()) };
-    let context = CallContext::new(Instant::now() + Duration::from_secs(60), 3, 2, u64::MAX).with_trace(trace);
+    let context =
+        CallContext::new(Instant::now() + Duration::from_secs(60), 3, 2, u64::MAX).with_propagator(Arc::new(trace));
     let output = run(evaluator.evaluate(&item(None), &context)).expect("an output");
     assert_eq!(output.output.expose(), format!("\"{} 3 2 00-aa-bb-01 k=v\"", u64::MAX));
 }

@@ -13,13 +13,12 @@ mod secrets;
 mod without_calls;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use ef_model::{
-    CallContext, CallError, ConfigProblem, Environment, EvalItem, Evaluator, EvaluatorFactory, EvaluatorOutput, ItemId,
-    Payload,
+    CallError, ConfigProblem, Environment, EvalItem, Evaluator, EvaluatorFactory, EvaluatorOutput, ItemId, Payload,
 };
 use ef_plugin::{LookupError, Registry};
+use ef_testkit::context;
 use serde_json::Value;
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -85,10 +84,6 @@ fn item(metadata: Option<&str>) -> EvalItem {
 /// An item of this input, JSON.
 fn asking(input: &str) -> EvalItem {
     EvalItem { input: Payload::parse(input).expect("JSON"), ..item(Some(r#"{"topic": "birds"}"#)) }
-}
-
-fn context() -> CallContext {
-    CallContext::new(Instant::now() + Duration::from_secs(60), 1, 0, 42)
 }
 
 fn evaluate(evaluator: &dyn Evaluator, item: &EvalItem) -> Result<EvaluatorOutput, CallError> {

@@ -1,6 +1,5 @@
 //! The evaluators that call nothing.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use ef_model::{CallError, ErrorKind, Evaluator};
@@ -113,14 +112,8 @@ fn a_config_that_does_not_fit_says_where_and_what_to_do() {
 
 #[test]
 fn the_recorded_solutions_of_gsm8k_are_found() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/gsm8k/model_solutions.jsonl");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        let _ = std::io::Write::write_all(
-            &mut std::io::stderr(),
-            format!("SKIPPED: there is no {}\n", path.display()).as_bytes(),
-        );
-        return;
-    };
+    let Some(path) = ef_testkit::public_data("gsm8k/model_solutions.jsonl") else { return };
+    let text = std::fs::read_to_string(path).expect("a text");
     let evaluator = recorded(json!({"field": "metadata.175b_verification.solution"}));
     let mut rows = 0;
     for line in text.lines() {

@@ -1,8 +1,9 @@
 //! Asking the model for one vote.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ef_client::chat::{ChatModel, ChatReply};
+use ef_client::chat::{AnswerSchema, ChatModel, ChatReply, ChatRequest};
 use ef_model::{CallContext, CallError, ErrorKind, Payload, Usage};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -27,12 +28,16 @@ pub(crate) enum Structured {
 pub(crate) struct Asking {
     pub(crate) model: ChatModel,
     pub(crate) prompt: Prompt,
-    pub(crate) structured: Structured,
+    /// The prompt's instructions.
+    system: Arc<str>,
+    /// What an answer has to be where the endpoint sees to it.
+    answer_schema: AnswerSchema,
+    structured: Structured,
     /// Whether the endpoint has refused to see to the form of answers.
-    pub(crate) is_refused: AtomicBool,
-    pub(crate) max_parse_retries: u32,
+    is_refused: AtomicBool,
+    max_parse_retries: u32,
     /// The config's seed.
-    pub(crate) seed: Option<u64>,
+    seed: Option<u64>,
 }
 
 /// A vote that was asked for, and what that used.
@@ -42,6 +47,26 @@ pub(crate) struct Vote {
 }
 
 impl Asking {
+    pub(crate) fn new(
+        model: ChatModel,
+        prompt: Prompt,
+        structured: Structured,
+        max_parse_retries: u32,
+        seed: Option<u64>,
+    ) -> Self {
+        let system = prompt.system().into();
+        let answer_schema = AnswerSchema::new("verdict", &prompt.answer_schema());
+        let is_refused = AtomicBool::new(false);
+        Self { model, prompt, system, answer_schema, structured, is_refused, max_parse_retries, seed }
+    }
+
+    /// The request of a filled prompt, for an answer that is JSON alone or for one that ends in it.
+    pub(crate) fn request(&self, filled: &Filled, structured: bool, seed: Option<u64>) -> ChatRequest {
+        let answer_schema = structured.then(|| self.answer_schema.clone());
+        let user = self.prompt.user(filled, structured);
+        ChatRequest { system: Some(Arc::clone(&self.system)), answer_schema, seed, ..ChatRequest::user(&user) }
+    }
+
     /// Asks for one of `votes` until an answer can be read or the retries are used up. Each try is a sample of its own.
     pub(crate) async fn vote(&self, vote: u32, votes: u32, filled: &Filled, context: &CallContext) -> Vote {
         let Prompt { scale, allow_unscored, .. } = &self.prompt;
@@ -75,7 +100,7 @@ impl Asking {
         context: &CallContext,
     ) -> (Result<ChatReply, CallError>, Usage) {
         let is_structured = self.is_structured();
-        let first = self.model.complete(&self.prompt.request(filled, is_structured, seed), context).await;
+        let first = self.model.complete(&self.request(filled, is_structured, seed), context).await;
         let used = usage_of(&first);
         let is_refusal = |error: &CallError| {
             error.kind == ErrorKind::Permanent && matches!(error.code.as_ref(), "http_400" | "http_422")
@@ -84,7 +109,7 @@ impl Asking {
         if !may_do_without || !first.as_ref().is_err_and(is_refusal) {
             return (first, used);
         }
-        let second = self.model.complete(&self.prompt.request(filled, false, seed), context).await;
+        let second = self.model.complete(&self.request(filled, false, seed), context).await;
         if second.is_ok() {
             self.is_refused.store(true, Ordering::Relaxed);
         }
@@ -104,7 +129,7 @@ impl Asking {
     /// The most that one vote can cost, in US dollars: each of its tries asks in the longer of the two ways. A request that
     /// an endpoint refuses is not paid for.
     pub(crate) fn most_usd(&self, filled: &Filled) -> f64 {
-        let most = |structured| self.model.most_usd(&self.prompt.request(filled, structured, self.seed));
+        let most = |structured| self.model.most_usd(&self.request(filled, structured, self.seed));
         let call = match self.structured {
             Structured::Always => most(true),
             Structured::Never => most(false),

@@ -1,7 +1,5 @@
 //! From a config to a judge.
 
-use std::sync::atomic::AtomicBool;
-
 use ef_client::Clients;
 use ef_client::chat::{Api, ChatModel, ModelConfig};
 use ef_model::{ConfigProblem, Determinism, Environment};
@@ -119,14 +117,7 @@ impl Config {
             votes,
             min_votes: self.min_votes.unwrap_or(votes),
             aggregate,
-            asking: Asking {
-                model,
-                prompt,
-                structured: self.structured,
-                is_refused: AtomicBool::new(false),
-                max_parse_retries: self.max_parse_retries,
-                seed: self.model.seed,
-            },
+            asking: Asking::new(model, prompt, self.structured, self.max_parse_retries, self.model.seed),
         })
     }
 

@@ -1,6 +1,5 @@
 //! What a model is asked.
 
-use ef_client::chat::{AnswerSchema, ChatRequest};
 use ef_client::prompt::values;
 use ef_model::{CallError, Digest, EvalItem, EvaluatorOutput, Payload, canonical};
 use serde_json::{Value, json};
@@ -70,14 +69,6 @@ impl Prompt {
         values
     }
 
-    /// The request of a filled prompt, for an answer that is JSON alone or for one that ends in it.
-    pub(crate) fn request(&self, filled: &Filled, structured: bool, seed: Option<u64>) -> ChatRequest {
-        let user = self.user(filled, structured);
-        let answer_schema =
-            structured.then(|| AnswerSchema { name: "verdict".to_owned(), schema: self.answer_schema() });
-        ChatRequest { system: Some(self.system()), answer_schema, seed, ..ChatRequest::user(&user) }
-    }
-
     /// The instructions, which hold nothing of the item.
     pub(crate) fn system(&self) -> String {
         words::system(self.criterion.as_deref(), self.reference, &self.scale, self.allow_unscored)
@@ -90,7 +81,7 @@ impl Prompt {
 
     /// What an answer has to be where the endpoint sees to it. It is the same for each item, as endpoints prepare a schema
     /// when they first see it.
-    fn answer_schema(&self) -> Value {
+    pub(crate) fn answer_schema(&self) -> Value {
         json!({
             "type": "object",
             "properties": {

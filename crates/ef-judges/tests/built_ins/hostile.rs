@@ -1,5 +1,7 @@
 //! What nobody means well with.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::*;

@@ -9,11 +9,9 @@ mod json_schema;
 mod numeric_match;
 
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
 
 use ef_model::{
-    CallContext, CallError, Determinism, Environment, ErrorKind, EvalItem, EvaluatorOutput, ItemId, Judge, Payload,
-    Score,
+    CallError, Determinism, Environment, ErrorKind, EvalItem, EvaluatorOutput, ItemId, Judge, Payload, Score,
 };
 use ef_plugin::{LookupError, Registry};
 use proptest::prelude::*;
@@ -60,8 +58,7 @@ impl Bench {
             metadata: None,
         };
         let output = EvaluatorOutput::new(output);
-        let context = CallContext::new(Instant::now() + Duration::from_secs(60), 1, 0, 42);
-        let verdict = run(self.0.judge(&item, &output, &context))?;
+        let verdict = run(self.0.judge(&item, &output, &ef_testkit::context()))?;
         assert_eq!(verdict.rationale, None, "a rule's verdict says nothing that is not in its score");
         Ok(verdict.score)
     }

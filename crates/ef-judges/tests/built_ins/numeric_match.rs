@@ -1,8 +1,5 @@
 //! `eval_fabric.numeric_match`.
 
-use std::io::Write as _;
-use std::path::Path;
-
 use serde_json::json;
 
 use super::*;
@@ -131,12 +128,8 @@ fn no_number_in_the_output_is_a_bad_score_and_none_in_the_reference_an_error() {
 
 #[test]
 fn gsm8k_is_judged_to_the_item_as_its_authors_did() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/gsm8k/model_solutions.jsonl");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        let message = format!("SKIPPED: there is no {}\n", path.display());
-        std::io::stderr().write_all(message.as_bytes()).expect("stderr");
-        return;
-    };
+    let Some(path) = ef_testkit::public_data("gsm8k/model_solutions.jsonl") else { return };
+    let text = std::fs::read_to_string(path).expect("a text");
     let judge = numeric(&json!({"pattern": "A:(.*)"}));
     let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     for (system, correct) in

@@ -7,13 +7,11 @@ mod usage;
 mod votes;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use ef_client::Clients;
-use ef_model::{
-    CallContext, CallError, Environment, EvalItem, EvaluatorOutput, ItemId, Judge, Payload, Score, Verdict,
-};
+use ef_model::{CallError, Environment, EvalItem, EvaluatorOutput, ItemId, Judge, Payload, Score, Verdict};
 use ef_plugin::{LookupError, Registry};
+use ef_testkit::context;
 use ef_testkit::model_server::{Call, ModelServer, Reply, Script};
 use serde_json::{Value, json};
 
@@ -77,10 +75,6 @@ fn item() -> EvalItem {
         reference_output: Some(Payload::from_text("Paris")),
         metadata: None,
     }
-}
-
-fn context() -> CallContext {
-    CallContext::new(Instant::now() + Duration::from_secs(60), 1, 0, 42)
 }
 
 /// The key that a request asks for.

@@ -1,6 +1,7 @@
 //! Several votes that become one score.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use ef_model::ErrorKind;
 

@@ -126,12 +126,16 @@ fn can_be_given(name: &str, value: &str) -> bool {
     !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
 }
 
+/// Whether every program is given a variable of this name.
+pub(crate) fn is_always_given(name: &str) -> bool {
+    ALWAYS.contains(&name) || name.starts_with("LC_")
+}
+
 /// The variables of these names, and those that hardly any program can do without: `PATH`, `HOME`, `TMPDIR`, `TZ`, the
 /// user's name and shell, and language and locale.
 #[must_use]
 pub fn allowed_environment(environment: &Environment, names: &[String]) -> Environment {
-    let is_given =
-        |name: &str| ALWAYS.contains(&name) || name.starts_with("LC_") || names.iter().any(|listed| listed == name);
+    let is_given = |name: &str| is_always_given(name) || names.iter().any(|listed| listed == name);
     let given = environment.iter().filter(|(name, _)| is_given(name));
     Environment::new(given.map(|(name, value)| (name.to_owned(), value.expose().clone())))
 }

@@ -56,10 +56,6 @@ impl ExternalFactory {
         }
     }
 
-    fn config_schema(&self) -> Value {
-        self.schema.clone().unwrap_or(Value::Bool(true))
-    }
-
     async fn make(&self, config: &Value) -> Result<External, CreateError> {
         let description = self.host.describe().await.map_err(|error| CreateError::Broken(error.in_full()))?;
         let (kind, Identity { id, version, .. }) = (self.kind, &self.identity);
@@ -102,49 +98,34 @@ fn check(schema: &Value, config: &Value) -> Result<(), CreateError> {
     if problems.is_empty() { Ok(()) } else { Err(CreateError::Config(problems)) }
 }
 
-impl EvaluatorFactory for ExternalFactory {
-    fn identity(&self) -> &Identity {
-        &self.identity
-    }
+/// The two traits of factories differ in nothing but what is made.
+macro_rules! makes {
+    ($factory:ident => $component:ident) => {
+        impl $factory for ExternalFactory {
+            fn identity(&self) -> &Identity {
+                &self.identity
+            }
 
-    fn summary(&self) -> &str {
-        &self.summary
-    }
+            fn summary(&self) -> &str {
+                &self.summary
+            }
 
-    fn config_schema(&self) -> Value {
-        self.config_schema()
-    }
+            fn config_schema(&self) -> Value {
+                self.schema.clone().unwrap_or(Value::Bool(true))
+            }
 
-    fn create<'a>(
-        &'a self,
-        config: &'a Value,
-        _: &'a Environment,
-    ) -> BoxFuture<'a, Result<Arc<dyn Evaluator>, CreateError>> {
-        Box::pin(async move { Ok(Arc::new(self.make(config).await?) as Arc<dyn Evaluator>) })
-    }
+            fn create<'a>(
+                &'a self,
+                config: &'a Value,
+                _: &'a Environment,
+            ) -> BoxFuture<'a, Result<Arc<dyn $component>, CreateError>> {
+                Box::pin(async move { Ok(Arc::new(self.make(config).await?) as Arc<dyn $component>) })
+            }
+        }
+    };
 }
-
-impl JudgeFactory for ExternalFactory {
-    fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    fn summary(&self) -> &str {
-        &self.summary
-    }
-
-    fn config_schema(&self) -> Value {
-        self.config_schema()
-    }
-
-    fn create<'a>(
-        &'a self,
-        config: &'a Value,
-        _: &'a Environment,
-    ) -> BoxFuture<'a, Result<Arc<dyn Judge>, CreateError>> {
-        Box::pin(async move { Ok(Arc::new(self.make(config).await?) as Arc<dyn Judge>) })
-    }
-}
+makes!(EvaluatorFactory => Evaluator);
+makes!(JudgeFactory => Judge);
 
 /// An evaluator or a judge that lives in another process.
 struct External {

@@ -11,6 +11,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tracing::{debug, warn};
 
 use super::command::PluginCommand;
 use super::failure::{Cause, Ended, Failure, excerpt};
@@ -50,12 +51,15 @@ pub(super) struct Connection {
     stop: Mutex<Option<oneshot::Sender<()>>>,
     keeper: Mutex<Option<JoinHandle<()>>>,
     most: usize,
+    /// The process's id.
+    pub(super) process: i32,
 }
 
 impl Connection {
     /// Starts a process. It takes no request but `initialize` until [`Self::open`].
     pub(super) fn start(command: &PluginCommand, stderr: &Arc<StderrTail>) -> std::io::Result<Self> {
         let mut group = Group::start(&mut command.start())?;
+        let process = group.id();
         let child = group.child();
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(errors)) = pipes else {
@@ -69,6 +73,7 @@ impl Connection {
             AbortOnDrop(tokio::spawn(async move { stderr.drain(errors).await }))
         };
         let keeper = Keeper {
+            plugin: command.name.clone(),
             pending: Arc::clone(&pending),
             permits: Arc::clone(&permits),
             stderr: Arc::clone(stderr),
@@ -86,6 +91,7 @@ impl Connection {
             stop: Mutex::new(Some(stop)),
             keeper: Mutex::new(Some(keeper)),
             most: command.max_message_bytes,
+            process,
         })
     }
 
@@ -166,6 +172,8 @@ impl Drop for AbortOnDrop {
 
 /// What watches over a process until it has ended.
 struct Keeper {
+    /// The plugin's name.
+    plugin: String,
     pending: Arc<Pending>,
     permits: Arc<Semaphore>,
     stderr: Arc<StderrTail>,
@@ -228,11 +236,26 @@ impl Keeper {
         if ended.cause != Cause::Unneeded {
             let _ = timeout(LAST_WORDS, &mut self.drained.0).await;
         }
+        self.tell(&ended, group.id());
         self.pending.fail(|id| match &culprit {
             Some((culprit, failure)) if *culprit == id => failure.clone(),
             _ => Failure::Ended(Arc::clone(&ended)),
         });
         group.end(grace).await;
+    }
+
+    /// Tells how the process ended, and of what it wrote to its standard error no more than how many lines.
+    fn tell(&self, Ended { cause, stderr }: &Ended, process: i32) {
+        let (plugin, stderr_lines) = (&self.plugin, stderr.lines());
+        match cause {
+            Cause::Unneeded => debug!(plugin, process, stderr_lines, "plugin stopped"),
+            Cause::Violation { what, .. } => {
+                warn!(plugin, process, fault = what, stderr_lines, "plugin broke the protocol");
+            }
+            Cause::Exited(_) | Cause::StdoutClosed | Cause::StdinClosed => {
+                warn!(plugin, process, %cause, stderr_lines, "plugin ended");
+            }
+        }
     }
 }
 

@@ -27,6 +27,11 @@ impl Group {
         Ok(Self { id, child })
     }
 
+    /// The first process's id.
+    pub(super) const fn id(&self) -> i32 {
+        self.id.as_raw()
+    }
+
     /// The first process, for its pipes.
     pub(super) const fn child(&mut self) -> &mut Child {
         &mut self.child

@@ -10,6 +10,7 @@ use super::PROTOCOL_VERSION;
 use super::failure::RpcError;
 use super::stderr::quotable;
 use crate::ComponentKind;
+use crate::masking::Mask;
 
 /// The longest version, in bytes: it is part of the records.
 const LONGEST_VERSION: usize = 128;
@@ -241,8 +242,9 @@ impl Created {
 }
 
 /// Why a plugin did not make a component: `create` is answered before it has seen anything of a dataset, so what it says
-/// may be shown.
-pub(super) fn create_error(plugin: &str, error: &str) -> CreateError {
+/// may be shown, but for what the mask covers.
+pub(super) fn create_error(plugin: &str, error: &str, mask: &Mask) -> CreateError {
+    let quotable = |said: &str| quotable(&mask.text(said));
     #[derive(Deserialize)]
     struct Data {
         #[serde(default)]
@@ -329,9 +331,11 @@ mod tests {
     fn a_config_that_does_not_fit_is_told_from_a_broken_component() {
         let config =
             r#"{"code":1,"message":"no","data":{"kind":"config","problems":[{"pointer":"/a","message":"too low"}]}}"#;
-        assert!(matches!(create_error("p", config), CreateError::Config(problems) if problems[0].pointer == "/a"));
+        assert!(
+            matches!(create_error("p", config, &Mask::default()), CreateError::Config(problems) if problems[0].pointer == "/a")
+        );
         for broken in [r#"{"code":1,"message":"no such model"}"#, r#"{"code":1,"message":"no such model","data":7}"#] {
-            let CreateError::Broken(reason) = create_error("p", broken) else { panic!("not broken") };
+            let CreateError::Broken(reason) = create_error("p", broken, &Mask::default()) else { panic!("not broken") };
             assert_eq!(reason, "the plugin `p` could not make it: no such model");
         }
     }

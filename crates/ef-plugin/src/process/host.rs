@@ -8,6 +8,7 @@ use std::{fmt, io};
 use ef_model::{CallContext, CallError, ComponentId, CreateError, ErrorKind, Redacted};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
 
 use super::command::PluginCommand;
 use super::connection::Connection;
@@ -17,6 +18,7 @@ use super::slot::{Next, Slot, State};
 use super::stderr::{StderrTail, quotable};
 use super::{PROTOCOL_VERSION, wire};
 use crate::ComponentKind;
+use crate::masking::Mask;
 
 /// After how many ends in a row, without an answer between them, a plugin is broken.
 const MOST_CRASHES: u32 = 5;
@@ -24,6 +26,9 @@ const MOST_CRASHES: u32 = 5;
 const MOST_VIOLATIONS: u32 = 3;
 /// The longest wait before a process is started again.
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
+
+/// How many digits of a plugin's digest a log line shows.
+const SHOWN_DIGEST: usize = 12;
 
 /// A component that every process has to make before it can be called.
 pub(super) struct Instance {
@@ -37,6 +42,8 @@ pub(super) struct Instance {
 /// All processes of a plugin.
 pub(super) struct Host {
     pub(super) command: PluginCommand,
+    /// Keeps the secrets of its environment out of what it says.
+    mask: Mask,
     slots: Vec<Slot>,
     description: OnceLock<Arc<Description>>,
     /// Why no process is started any more.
@@ -61,6 +68,7 @@ impl Host {
     pub(super) fn new(command: PluginCommand) -> Self {
         Self {
             slots: (0..command.processes.max(1)).map(|_| Slot::new()).collect(),
+            mask: Mask::of_secrets(&command.environment),
             command,
             description: OnceLock::new(),
             broken: OnceLock::new(),
@@ -105,10 +113,12 @@ impl Host {
                 Ok(created) => return Ok(created),
                 Err(NotMade::NotAsked) => {}
                 Err(NotMade::TimedOut) => return Err(CreateError::Broken(self.create_timed_out())),
-                Err(NotMade::Failed(Failure::Error(error))) => return Err(create_error(&self.command.name, &error)),
+                Err(NotMade::Failed(Failure::Error(error))) => {
+                    return Err(create_error(&self.command.name, &error, &self.mask));
+                }
                 Err(NotMade::Failed(Failure::Ended(ended))) => {
                     let name = &self.command.name;
-                    return Err(CreateError::Broken(match ended.stderr.last_line() {
+                    return Err(CreateError::Broken(match ended.stderr.last_line(&self.mask) {
                         Some(line) => format!("the plugin `{name}` did not make it: {}: {line}", ended.cause),
                         None => format!("the plugin `{name}` did not make it: {}", ended.cause),
                     }));
@@ -204,6 +214,13 @@ impl Host {
     async fn fill(&self, index: usize, before: Option<Arc<Ended>>) {
         if let Some(ended) = before {
             self.count(&ended.cause);
+            if self.broken.get().is_none() && ended.cause != Cause::Unneeded {
+                let (plugin, wait_ms) =
+                    (&self.command.name, u64::try_from(self.delay().as_millis()).unwrap_or(u64::MAX));
+                let (crashes, violations) =
+                    (self.crashes.load(Ordering::Relaxed), self.violations.load(Ordering::Relaxed));
+                warn!(plugin, crashes, violations, wait_ms, "plugin is started again");
+            }
         }
         let state = loop {
             if let Some(error) = self.broken.get() {
@@ -212,10 +229,14 @@ impl Host {
             sleep(self.delay()).await;
             match self.start().await {
                 Ok(connection) => break State::Ready(connection),
-                Err(error) if self.description.get().is_none() || !error.is_crash => {
-                    break State::Broken(Arc::clone(self.broken.get_or_init(|| Arc::new(error.error))));
+                Err(error) => {
+                    // Why is said by the error alone: it may quote the plugin.
+                    warn!(plugin = self.command.name, "plugin did not start");
+                    if self.description.get().is_none() || !error.is_crash {
+                        break State::Broken(Arc::clone(self.broken.get_or_init(|| Arc::new(error.error))));
+                    }
+                    self.count_crash(&error.error.reason);
                 }
-                Err(error) => self.count_crash(&error.error.reason),
             }
         };
         let was_shut_down = self.is_shut_down.load(Ordering::Relaxed);
@@ -256,14 +277,24 @@ impl Host {
             }
         };
         let result = reply.map_err(|failure| self.no_handshake(failure))?;
-        let said = Description::read(&result, began.elapsed())
-            .map_err(|fault| self.refused(format!("its answer to `initialize` does not fit the protocol: {fault}")))?;
+        let said = Description::read(&result, began.elapsed()).map_err(|fault| {
+            let fault = self.mask.text(&fault);
+            self.refused(format!("its answer to `initialize` does not fit the protocol: {fault}"))
+        })?;
         let max_in_flight = said.max_in_flight;
         let first = self.description.get_or_init(|| Arc::new(said.clone()));
         if !first.is_same(&said) {
             return Err(self.refused("another of its processes provides something else".to_owned()));
         }
         connection.open(max_in_flight);
+        info!(
+            plugin = self.command.name,
+            version = said.version,
+            digest = &self.command.digest.to_string()[..SHOWN_DIGEST],
+            process = connection.process,
+            started_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "plugin started"
+        );
         Ok(Arc::new(connection))
     }
 
@@ -323,6 +354,7 @@ impl Host {
             Cause::Violation { what, .. } => {
                 if self.violations.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_VIOLATIONS {
                     let reason = format!("{MOST_VIOLATIONS} of its processes broke the protocol; the last time {what}");
+                    self.tell_broken();
                     self.give_up(reason, Some(STDOUT_HINT));
                 }
             }
@@ -333,8 +365,14 @@ impl Host {
     fn count_crash(&self, what: &dyn fmt::Display) {
         if self.crashes.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_CRASHES {
             let reason = format!("{MOST_CRASHES} of its processes in a row gave no answer; the last time {what}");
+            self.tell_broken();
             self.give_up(reason, Some("its standard error is kept with the errors of the run"));
         }
+    }
+
+    fn tell_broken(&self) {
+        let (crashes, violations) = (self.crashes.load(Ordering::Relaxed), self.violations.load(Ordering::Relaxed));
+        warn!(plugin = self.command.name, crashes, violations, "plugin is given up");
     }
 
     fn delay(&self) -> Duration {
@@ -387,13 +425,14 @@ impl Host {
         self.crashed(reason, hint)
     }
 
-    /// No usable answer to `initialize`. Nothing of a run has been sent, so what the plugin says may be shown.
+    /// No usable answer to `initialize`. Nothing of a run has been sent, so what the plugin says may be shown, but for what
+    /// its environment holds: a key that is refused is often quoted.
     fn no_handshake(&self, failure: Failure) -> NotStarted {
         match failure {
             Failure::Ended(ended) => {
                 let said = match &ended.cause {
-                    Cause::Violation { said, .. } => Some(quotable(said.expose())),
-                    _ => ended.stderr.last_line(),
+                    Cause::Violation { said, .. } => Some(quotable(&self.mask.text(said.expose()))),
+                    _ => ended.stderr.last_line(&self.mask),
                 };
                 let said = said.map_or_else(String::new, |said| format!(": {said}"));
                 let hint = matches!(ended.cause, Cause::Violation { .. }).then_some(STDOUT_HINT);
@@ -401,7 +440,8 @@ impl Host {
             }
             Failure::Error(error) => {
                 let said = serde_json::from_str::<RpcError<'_>>(&error).ok().and_then(|error| error.message);
-                let said = said.map_or_else(|| "it does not say why".to_owned(), |said| quotable(&said));
+                let said =
+                    said.map_or_else(|| "it does not say why".to_owned(), |said| quotable(&self.mask.text(&said)));
                 self.refused(format!("it refused `initialize`: {said}"))
             }
             Failure::Malformed { fault, .. } => self.refused(format!("its answer to `initialize` {fault}")),

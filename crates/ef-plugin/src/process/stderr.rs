@@ -2,10 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ef_model::Redacted;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use crate::masking::Mask;
 
 /// How much is kept.
 const KEPT: usize = 64 << 10;
@@ -18,6 +21,8 @@ const LONGEST_QUOTE: usize = 300;
 #[derive(Default)]
 pub(super) struct StderrTail {
     bytes: Mutex<VecDeque<u8>>,
+    /// How many lines there were in all.
+    lines: AtomicU64,
 }
 
 impl fmt::Debug for StderrTail {
@@ -31,11 +36,18 @@ impl StderrTail {
     pub(super) async fn drain(&self, mut pipe: impl AsyncRead + Unpin) {
         let mut buffer = vec![0; 8 << 10];
         while let Ok(length @ 1..) = pipe.read(&mut buffer).await {
+            let lines = buffer[..length].iter().filter(|byte| **byte == b'\n').count();
+            self.lines.fetch_add(lines as u64, Ordering::Relaxed);
             let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
             bytes.extend(&buffer[..length]);
             let surplus = bytes.len().saturating_sub(KEPT);
             bytes.drain(..surplus);
         }
+    }
+
+    /// How many lines were written, those that are not kept included: all that a log line may say of them.
+    pub(super) fn lines(&self) -> u64 {
+        self.lines.load(Ordering::Relaxed)
     }
 
     /// All that is kept.
@@ -56,9 +68,10 @@ impl StderrTail {
     }
 
     /// The last line that says something, for a message about a process that has seen no payload yet.
-    pub(super) fn last_line(&self) -> Option<String> {
+    pub(super) fn last_line(&self, mask: &Mask) -> Option<String> {
         let text = self.last(WITH_A_CALL);
-        text.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(quotable)
+        let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+        Some(quotable(&mask.text(line)))
     }
 }
 

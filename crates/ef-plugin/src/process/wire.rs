@@ -73,7 +73,7 @@ fn push_context(line: &mut String, context: &CallContext) {
         r#","context":{{"attempt":{attempt},"repeat":{repeat},"seed":{seed},"timeout_ms":{}"#,
         u64::try_from(left).unwrap_or(u64::MAX)
     );
-    if let Some(trace) = &context.trace {
+    if let Some(trace) = context.trace() {
         let _ = write!(line, r#","traceparent":{}"#, Value::from(trace.traceparent.as_str()));
         if let Some(state) = &trace.tracestate {
             let _ = write!(line, r#","tracestate":{}"#, Value::from(state.as_str()));

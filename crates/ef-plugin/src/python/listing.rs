@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::files::NamedFile;
 use super::{Interpreter, PythonError, bridge};
+use crate::masking::Mask;
 
 /// How long an interpreter may take to list what it has; most take a tenth of a second.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -76,9 +77,14 @@ pub(super) fn list(
     if !status.success() {
         let stderr = String::from_utf8_lossy(&stderr);
         let said = stderr.lines().rev().find(|line| !line.trim().is_empty());
-        return Err(failed(said.map_or_else(|| status.to_string(), |line| line.trim().to_owned())));
+        let mask = Mask::of_secrets(environment);
+        return Err(failed(said.map_or_else(|| status.to_string(), |line| mask.text(line.trim()).into_owned())));
     }
-    serde_json::from_slice(&stdout).map_err(|error| failed(format!("its answer cannot be read: {error}")))
+    serde_json::from_slice(&stdout).map_err(|error| {
+        // Its words would quote what was printed.
+        let place = format!("line {}, column {}", error.line(), error.column());
+        failed(format!("its answer is not the list that was asked for, from {place} on"))
+    })
 }
 
 /// All that a child says, or nothing when that takes too long.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ef_model::{AttemptClock, CallContext, Digest, ErrorKind, EvaluatorOutput, Payload};
+use ef_model::{AttemptClock, CallContext, Digest, Environment, ErrorKind, EvaluatorOutput, Payload};
 use ef_plugin::process::ExternalPlugin;
 use serde_json::json;
 
@@ -229,5 +229,29 @@ async fn a_program_is_looked_for_in_its_working_directory_and_not_in_path() {
         command.working_directory = Some(folder.path().to_owned());
         let error = ExternalPlugin::new(command).describe().await.expect_err("it ends");
         assert_eq!(error.reason, reason);
+    }
+}
+
+#[tokio::test]
+async fn invariant_8_a_secret_of_its_environment_that_a_plugin_quotes_when_it_does_not_start_is_not_shown() {
+    const KEY: &str = "sk-4711-geheim";
+    let at_start = "echo \"no such key: $MY_KEY\" >&2; exit 3".to_owned();
+    let refused =
+        r#"read l; echo '{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"bad key '"$MY_KEY"'"}}'; read l"#;
+    let printed = "echo \"hello $MY_KEY\"; read l".to_owned();
+    let dies = after_creation("").replace(
+        "read l; echo '{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":null}'",
+        "echo \"$MY_KEY\" >&2; read l; exit 4",
+    );
+    for script in [at_start, refused.to_owned(), printed, dies] {
+        let mut command = shell(&script);
+        command.environment = Environment::new([("MY_KEY".to_owned(), KEY.to_owned())]);
+        let plugin = ExternalPlugin::new(command);
+        let error = match plugin.factories().await {
+            Err(error) => error.to_string(),
+            Ok(_) => make_judge(&plugin, "toy.obey", json!({})).await.err().expect("it is not made").to_string(),
+        };
+        assert!(!error.contains(KEY) && error.contains("${MY_KEY}"), "{script}: {error}");
+        plugin.shutdown().await;
     }
 }

@@ -6,5 +6,6 @@ mod contract;
 mod driver;
 mod hostile;
 mod life;
+mod log;
 mod node;
 mod talk;

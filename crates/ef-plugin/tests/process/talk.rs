@@ -1,6 +1,7 @@
 //! What is said and answered when all is well.
 #![allow(clippy::print_stderr, reason = "a test that checks nothing says so")]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ef_model::{
@@ -60,7 +61,8 @@ async fn a_judge_is_told_item_output_and_context_as_the_schema_says() {
         ..EvaluatorOutput::new(Payload::from_text("out"))
     };
     let trace = TraceContext { traceparent: "00-aa-bb-01".to_owned(), tracestate: Some("k=\"v\"".to_owned()) };
-    let context = CallContext::new(Instant::now() + Duration::from_secs(30), 2, 1, u64::MAX).with_trace(trace);
+    let context =
+        CallContext::new(Instant::now() + Duration::from_secs(30), 2, 1, u64::MAX).with_propagator(Arc::new(trace));
     let verdict = judge.judge(&item, &output, &context).await.expect("a verdict");
     let mut seen = verdict.rationale.expect("what it was told").expose_value();
     let left = seen["context"]["timeout_ms"].take().as_u64().expect("milliseconds");

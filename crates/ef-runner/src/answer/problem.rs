@@ -24,6 +24,17 @@ pub enum AnswerError {
     Store(#[from] StoreError),
 }
 
+impl AnswerError {
+    /// The error as a code, for the run's span.
+    pub(super) const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Spec(_) => "spec",
+            Self::Store(_) => "store",
+        }
+    }
+}
+
 fn told(refused: &[RefusedAnswer]) -> String {
     match refused {
         [first, others @ ..] if !others.is_empty() => format!("{first} (and {} more)", others.len()),

@@ -9,6 +9,7 @@ use ef_model::{
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tracing::{Instrument as _, Span};
 
 use super::latest::Latest;
 use crate::takeover::taken_over;
@@ -47,13 +48,14 @@ impl Replaying {
     pub(crate) fn start(store: Arc<dyn TraceStore>, run: RunId, outputs: bool) -> Self {
         let (sender, tasks) = mpsc::channel(AHEAD);
         let mut reader = JoinSet::new();
-        reader.spawn(async move {
+        let reading = async move {
             let reader = Reader { store: store.as_ref(), outputs, sender: &sender };
             if let Err(broken) = reader.read(&run).await {
                 // Without a receiver nobody wants to know.
                 let _ = sender.send(Err(broken)).await;
             }
-        });
+        };
+        reader.spawn(reading.instrument(Span::current()));
         Self { tasks, _reader: reader }
     }
 

@@ -14,5 +14,6 @@ mod replay;
 mod resume;
 mod retries;
 mod tampered;
+mod telling;
 mod trial;
 mod verify;

@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 
 use crate::life::{Begin, Ended, Life, Lived, Stored};
 use crate::scenario::Disturbance;
+use crate::spans;
 
 /// A record without its times and its revision, by row and repeat.
 pub(crate) type Timeless = BTreeMap<(u64, u32), TaskRecord>;
@@ -25,6 +26,7 @@ macro_rules! demand {
         }
     };
 }
+pub(crate) use demand;
 
 /// A record but for its times and its revision.
 pub(crate) fn timeless(record: &TaskRecord) -> TaskRecord {
@@ -75,6 +77,7 @@ pub(crate) fn hold(
     }
     let new = new.into_iter().map(|stored| &stored.record).filter(|record| !taken_over.contains(record));
     let new: Vec<&TaskRecord> = new.collect();
+    spans::hold(life, lived, &new)?;
     if let Begin::Answer { all } = life.begin {
         answers_are_taken(life, before, &new)?;
         return answered_as_it_may(life, lived, after, all);

@@ -11,6 +11,7 @@ use ef_model::{
 };
 use ef_runner::{Answer, AnswerError, Answered, Events, Plan, RunError, RunEvent, RunJudge, Runner};
 use ef_spec::{EvalSpec, OnFailure};
+use ef_testkit::recorder::Recorder;
 use ef_testkit::simulation::{
     Chance, Script, SimulatedEvaluator, SimulatedJudge, StoreFaults, UnreliableStore, World, WorldPlan,
 };
@@ -75,6 +76,8 @@ pub(crate) struct Lived {
     pub(crate) reported_usd: f64,
     /// Calls that were given up and would have answered.
     pub(crate) given_up: usize,
+    /// What it told whoever watched.
+    pub(crate) recorder: Option<Recorder>,
 }
 
 /// How a life ends that nobody kills.
@@ -139,8 +142,16 @@ async fn rows_of(disk: &MemoryStore, run: &RunId) -> Vec<u64> {
 }
 
 impl Life<'_> {
-    /// Lives it, on a runtime of its own.
+    /// Lives it, on a runtime of its own; one life in two with somebody watching, which must change nothing.
     pub(crate) fn live(&self) -> Lived {
+        if !self.scenario.chance.of("watched").at(self.number).percent(50) {
+            return self.live_watched(None);
+        }
+        let recorder = Recorder::default();
+        tracing::subscriber::with_default(recorder.subscriber(), || self.live_watched(Some(&recorder)))
+    }
+
+    fn live_watched(&self, recorder: Option<&Recorder>) -> Lived {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -152,7 +163,7 @@ impl Life<'_> {
         let chance = self.scenario.chance.of("life").at(self.number);
         let store = UnreliableStore::new(self.disk, &world, chance, self.faults());
         let reported = Arc::new(Mutex::default());
-        let ended = runtime.block_on(self.drive(&world, &store, chance, &reported));
+        let ended = runtime.block_on(self.drive(&world, &store, chance, &reported, recorder));
         // What the process still had goes with it.
         drop(runtime);
         futures_util::FutureExt::now_or_never(store.settle()).expect("memory does not wait");
@@ -166,6 +177,7 @@ impl Life<'_> {
             violations: world.violations(),
             reported_usd: world.reported_usd(),
             given_up: world.given_up(),
+            recorder: recorder.cloned(),
         }
     }
 
@@ -183,6 +195,7 @@ impl Life<'_> {
         store: &Arc<UnreliableStore>,
         chance: Chance,
         reported: &Arc<Mutex<Reported>>,
+        recorder: Option<&Recorder>,
     ) -> Option<Ended> {
         if let Begin::Answer { all } = self.begin {
             let answers = self.answers(chance.of("answers"), all);
@@ -190,6 +203,7 @@ impl Life<'_> {
             return world.outlived_by(answering).await.map(Ended::Answered);
         }
         let (runner, events) = Runner::new(self.runner_plan(world, store));
+        let runner = runner.with_instruments(recorder.map(Recorder::instruments).unwrap_or_default());
         let stopper = runner.stopper();
         world.when_stopping(move || stopper.stop());
         let listener = Listener {

@@ -6,6 +6,7 @@ mod invariants;
 mod life;
 mod scenario;
 mod seeds;
+mod spans;
 
 /// Plays seeds, and tells the first that breaks a promise.
 fn play(seeds: std::ops::Range<u64>) {
@@ -22,22 +23,22 @@ fn play(seeds: std::ops::Range<u64>) {
 }
 
 #[test]
-fn invariants_1_to_4_hold_for_seeds_0_to_499() {
+fn invariants_1_to_4_and_6_hold_for_seeds_0_to_499() {
     play(0..500);
 }
 
 #[test]
-fn invariants_1_to_4_hold_for_seeds_500_to_999() {
+fn invariants_1_to_4_and_6_hold_for_seeds_500_to_999() {
     play(500..1000);
 }
 
 #[test]
-fn invariants_1_to_4_hold_for_seeds_1000_to_1499() {
+fn invariants_1_to_4_and_6_hold_for_seeds_1000_to_1499() {
     play(1000..1500);
 }
 
 #[test]
-fn invariants_1_to_4_hold_for_seeds_1500_to_1999() {
+fn invariants_1_to_4_and_6_hold_for_seeds_1500_to_1999() {
     play(1500..2000);
 }
 

@@ -8,7 +8,7 @@ use ef_plugin::ComponentKind;
 use crate::compose::Parts;
 use crate::failure::{self, Failure};
 use crate::plugins::lock::{FILE, Lock, Locked};
-use crate::{Exit, output};
+use crate::{Exit, console};
 
 /// Write down what the plugins are
 ///
@@ -39,7 +39,7 @@ pub(crate) async fn execute(_: &Args, parts: &mut Parts) -> Result<Exit, Failure
         Failure::usage(format!("{} cannot be written: {}", path.display(), failure::reason(&error)))
     })?;
     let count = lock.len();
-    output::say(&format!("{count} component{} in {}", if count == 1 { "" } else { "s" }, path.display()));
+    console::say(&format!("{count} component{} in {}", if count == 1 { "" } else { "s" }, path.display()));
     Ok(Exit::Done)
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ef_plugin::templates::{self, Language};
 
 use crate::failure::{self, Failure};
-use crate::{Exit, output};
+use crate::{Exit, console};
 
 /// Begin a plugin
 ///
@@ -40,8 +40,8 @@ pub(crate) fn execute(args: &Args) -> Result<Exit, Failure> {
             Failure::usage(format!("{} cannot be made: {}", path.display(), failure::reason(&error)))
         })?;
     }
-    output::say(&format!("made a plugin in {}", folder.display()));
-    output::say("next    its README.md tells how it is tested and used");
+    console::say(&format!("made a plugin in {}", folder.display()));
+    console::advise("next    its README.md tells how it is tested and used");
     Ok(Exit::Done)
 }
 

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::failure::Failure;
 use crate::output::{self, Format};
 use crate::stores::Location;
-use crate::{Exit, progress, run_ref, signals};
+use crate::{Exit, console, progress, run_ref, signals};
 
 /// Bring runs into another trace store
 ///
@@ -52,7 +52,7 @@ pub(super) async fn execute(args: Args) -> Result<Exit, Failure> {
     let ended = tokio::select! {
         ended = export_all(&args, &stores, &runs) => ended,
         () = signals::first() => {
-            output::say("stopped: what is in the target stays there, and the same command goes on");
+            console::say("stopped: what is in the target stays there, and the same command goes on");
             Ok(Exit::Interrupted)
         }
     };
@@ -68,7 +68,7 @@ async fn chosen(args: &Args, source: &dyn TraceStore) -> Result<Vec<RunId>, Fail
         for run in source.runs("", u32::MAX).await?.into_iter().rev() {
             match run.status {
                 RunStatus::Running => {
-                    output::say(&format!("passed over  {}: it is running", run.head.run_id));
+                    console::say(&format!("passed over  {}: it is running", run.head.run_id));
                 }
                 _ => runs.push(run.head.run_id),
             }
@@ -90,6 +90,7 @@ async fn export_all(args: &Args, stores: &Stores, runs: &[RunId]) -> Result<Exit
     let mut exit = Exit::Done;
     for run in runs {
         let bar = bar(run, args.format);
+        console::give_way(&bar);
         let mut told = |progress| match progress {
             ExportProgress::Copied(records) => bar.set_position(records),
             ExportProgress::Verified(records) => {
@@ -107,7 +108,7 @@ async fn export_all(args: &Args, stores: &Stores, runs: &[RunId]) -> Result<Exit
         }
     }
     if args.format == Format::Text && runs.is_empty() {
-        output::say("there is no run to export");
+        console::say("there is no run to export");
     }
     Ok(exit)
 }

@@ -2,7 +2,7 @@
 
 use super::Subject;
 use crate::failure::Failure;
-use crate::{Exit, output};
+use crate::{Exit, console};
 
 /// Make a trace store where there is none, and check the one that is there
 ///
@@ -16,6 +16,6 @@ pub(super) struct Args {
 pub(super) async fn execute(args: Args) -> Result<Exit, Failure> {
     let location = args.subject.location()?;
     location.init().await?;
-    output::say(&format!("the trace store is ready, schema version {}", location.admin().supported_version()));
+    console::say(&format!("the trace store is ready, schema version {}", location.admin().supported_version()));
     Ok(Exit::Done)
 }

@@ -4,7 +4,7 @@ use ef_model::StoreError;
 
 use super::Subject;
 use crate::failure::Failure;
-use crate::{Exit, output};
+use crate::{Exit, console};
 
 /// Bring a trace store to another schema version
 ///
@@ -32,8 +32,8 @@ pub(super) async fn execute(args: Args) -> Result<Exit, Failure> {
         }));
     }
     match admin.migrate(to).await {
-        Ok(found) if found == to => output::say(&format!("the trace store has schema version {to} already")),
-        Ok(found) => output::say(&format!("the trace store was brought from schema version {found} to {to}")),
+        Ok(found) if found == to => console::say(&format!("the trace store has schema version {to} already")),
+        Ok(found) => console::say(&format!("the trace store was brought from schema version {found} to {to}")),
         Err(StoreError::SchemaVersion { found, .. }) if found <= supported => {
             let shown = location.shown();
             let message = format!("no migration leads the trace store {shown} from schema version {found} to {to}");
