@@ -120,19 +120,21 @@ pub async fn export(
     progress: &mut (dyn FnMut(ExportProgress) + Send),
 ) -> Result<Exported, ExportError> {
     let (source, result) = ended(from, run).await?;
-    let is_there = take_target(to, &source).await?;
+    let target = take_target(to, &source).await?;
     let copy = Copy { from, to, run, progress, written: 0, done: 0 };
-    let (records, root, written) = copy.carry_out(!is_there).await?;
+    let (records, root, written) = copy.carry_out(target != Target::Whole).await?;
     check_root(&source.head, &result, records, root).map_err(|what| damaged(run, ExportSide::Source, what))?;
     let still = from.run(run).await.map_err(ExportError::Source)?;
     if still.as_ref() != Some(&source) {
         return Err(ExportError::WentOn { run: run.clone() });
     }
-    if !is_there {
-        let there: u64 = count(to, run).await?;
+    if target == Target::TakenUp {
+        let there = count(to, run).await?;
         if there != records {
             return Err(different(run, format!("it has {there} records, and the source {records}")));
         }
+    }
+    if target != Target::Whole {
         to.finish(&result).await.map_err(ExportError::Target)?;
     }
     verify_target(to, &source, (records, root), progress).await?;
@@ -161,18 +163,29 @@ async fn ended(from: &Arc<dyn TraceStore>, run: &RunId) -> Result<(RunSummary, R
     }
 }
 
+/// What of the run there was in the target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// Nothing: all its records will be those of this export.
+    Begun,
+    /// Some records, of an earlier export if all is well.
+    TakenUp,
+    /// The whole run.
+    Whole,
+}
+
 /// Becomes the writer of the run in the target, where it is not whole there already.
-async fn take_target(to: &Arc<dyn TraceStore>, source: &RunSummary) -> Result<bool, ExportError> {
+async fn take_target(to: &Arc<dyn TraceStore>, source: &RunSummary) -> Result<Target, ExportError> {
     let run = &source.head.run_id;
     let target = to.run(run).await.map_err(ExportError::Target)?;
     match target {
-        None => to.begin(&source.head).await.map(|()| false).map_err(ExportError::Target),
+        None => to.begin(&source.head).await.map(|()| Target::Begun).map_err(ExportError::Target),
         Some(target) if target.head != source.head => Err(different(run, "it began in another way")),
         Some(target) if target.status == RunStatus::Completed => match target == *source {
-            true => Ok(true),
+            true => Ok(Target::Whole),
             false => Err(different(run, format!("it is completed there, and {} in the source", source.status))),
         },
-        Some(_) => to.resume(run).await.map(|()| false).map_err(ExportError::Target),
+        Some(_) => to.resume(run).await.map(|()| Target::TakenUp).map_err(ExportError::Target),
     }
 }
 

@@ -1,20 +1,20 @@
-//! From records to columns: one pass for each column.
+//! From records to columns: a pass or two for each column.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, FixedSizeBinaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, FixedSizeBinaryArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{Buffer, NullBuffer};
 use ef_model::{
     Digest, ErrorRecord, Judgment, JudgmentResult, RowFault, RunId, Scalar, Score, TaskCommit, TaskRecord, TraceOutcome,
 };
 
+use crate::packed::{Column, Packed};
 use crate::schema;
 
 /// The rows of the traces.
-pub(crate) fn traces(commits: &[&TaskCommit]) -> RecordBatch {
+pub(crate) fn traces(commits: &[&TaskCommit]) -> Packed {
     let records = || commits.iter().map(|commit| commit.record());
     let traces = || records().map(|record| &record.trace);
     let errors = || traces().map(|trace| trace_error(&trace.outcome));
@@ -48,11 +48,11 @@ pub(crate) fn traces(commits: &[&TaskCommit]) -> RecordBatch {
         ints(records().map(|record| count(record.judgments.len()))),
         digests(commits.iter().map(|commit| commit.leaf())),
     ]);
-    batch(&schema::TRACES, columns)
+    Packed::new(&schema::TRACES, columns)
 }
 
 /// The rows of the judgments, in the order of their records and of the judges.
-pub(crate) fn judgments(commits: &[&TaskCommit]) -> RecordBatch {
+pub(crate) fn judgments(commits: &[&TaskCommit]) -> Packed {
     let records =
         || commits.iter().flat_map(|commit| std::iter::repeat_n(commit.record(), commit.record().judgments.len()));
     let places = || commits.iter().flat_map(|commit| 0..commit.record().judgments.len());
@@ -67,10 +67,10 @@ pub(crate) fn judgments(commits: &[&TaskCommit]) -> RecordBatch {
         texts(judgments().map(|judgment| judgment.judge.name.as_str())),
         texts(judgments().map(|judgment| judgment.result.status())),
         maybe_doubles(scores().map(|score| score.and_then(|score| score.as_number(None)))),
-        Arc::new(BooleanArray::from_iter(scores().map(|score| match score {
+        maybe_bools(scores().map(|score| match score {
             Some(Score::Scalar(Scalar::Bool(value))) => Some(*value),
             _ => None,
-        }))) as ArrayRef,
+        })),
         maybe_texts(scores().map(|score| match score {
             Some(Score::Scalar(Scalar::Label(label))) => Some(label.as_str()),
             _ => None,
@@ -102,23 +102,19 @@ pub(crate) fn judgments(commits: &[&TaskCommit]) -> RecordBatch {
         digests(judgments().map(|judgment| judgment.judge.config_digest)),
         texts(judgments().map(|judgment| judgment.judge.determinism.as_str())),
     ]);
-    batch(&schema::JUDGMENTS, columns)
+    Packed::new(&schema::JUDGMENTS, columns)
 }
 
-fn batch(schema: &arrow::datatypes::SchemaRef, columns: Vec<ArrayRef>) -> RecordBatch {
-    RecordBatch::try_new(Arc::clone(schema), columns).expect("the columns are those of the schema, equally long")
-}
-
-fn keys<'r>(records: impl Iterator<Item = &'r TaskRecord> + Clone) -> Vec<ArrayRef> {
+fn keys<'r>(records: impl Iterator<Item = &'r TaskRecord> + Clone) -> Vec<Column> {
     vec![
         // Beyond 2^63 a number turns negative, and comes back as it was.
-        ints(records.clone().map(|record| record.row.cast_signed())),
+        Column::Each(Arc::new(Int64Array::from_iter_values(records.clone().map(|record| record.row.cast_signed())))),
         ints(records.clone().map(|record| i64::from(record.repeat))),
         ints(records.map(|record| i64::from(record.revision))),
     ]
 }
 
-fn error_columns<'r, I: Iterator<Item = Option<&'r ErrorRecord>>>(errors: impl Fn() -> I) -> [ArrayRef; 4] {
+fn error_columns<'r, I: Iterator<Item = Option<&'r ErrorRecord>> + Clone>(errors: impl Fn() -> I) -> [Column; 4] {
     [
         maybe_texts(errors().map(|error| error.map(|error| error.kind.as_str()))),
         maybe_texts(errors().map(|error| error.map(|error| error.code.as_str()))),
@@ -166,44 +162,54 @@ fn count(number: usize) -> i64 {
     i64::try_from(number).expect("nothing in memory has 2^63 elements")
 }
 
-fn ints(values: impl Iterator<Item = i64>) -> ArrayRef {
-    Arc::new(Int64Array::from_iter_values(values))
+fn ints(values: impl Iterator<Item = i64> + Clone) -> Column {
+    Column::of(values, |values| Arc::new(Int64Array::from_iter_values(values)))
 }
 
-fn maybe_ints(values: impl Iterator<Item = Option<u64>>) -> ArrayRef {
-    Arc::new(Int64Array::from_iter(values.map(|value| value.map(u64::cast_signed))))
+fn maybe_ints(values: impl Iterator<Item = Option<u64>> + Clone) -> Column {
+    Column::of(values, |values| Arc::new(Int64Array::from_iter(values.map(|value| value.map(u64::cast_signed)))))
 }
 
-fn maybe_doubles(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
-    Arc::new(Float64Array::from_iter(values))
+fn maybe_doubles(values: impl Iterator<Item = Option<f64>> + Clone) -> Column {
+    // By their bits: 0 and -0 are not the same.
+    let bits = values.map(|value| value.map(f64::to_bits));
+    Column::of(bits, |bits| Arc::new(Float64Array::from_iter(bits.map(|bits| bits.map(f64::from_bits)))))
 }
 
-fn times(values: impl Iterator<Item = i64>) -> ArrayRef {
-    Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
+fn maybe_bools(values: impl Iterator<Item = Option<bool>> + Clone) -> Column {
+    Column::of(values, |values| Arc::new(BooleanArray::from_iter(values)))
 }
 
-fn texts<'r>(values: impl Iterator<Item = &'r str>) -> ArrayRef {
-    Arc::new(StringArray::from_iter_values(values))
+fn times(values: impl Iterator<Item = i64> + Clone) -> Column {
+    Column::of(values, |values| Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC")))
 }
 
-fn maybe_texts<T: AsRef<str>>(values: impl Iterator<Item = Option<T>>) -> ArrayRef {
-    Arc::new(StringArray::from_iter(values))
+fn texts<'r>(values: impl Iterator<Item = &'r str> + Clone) -> Column {
+    Column::of(values, |values| Arc::new(StringArray::from_iter_values(values)))
 }
 
-fn digests(values: impl Iterator<Item = Digest>) -> ArrayRef {
-    let mut bytes = Vec::with_capacity(32 * values.size_hint().0);
-    values.for_each(|digest| bytes.extend_from_slice(digest.as_bytes()));
-    digest_array(bytes, None)
+fn maybe_texts<T: AsRef<str> + PartialEq>(values: impl Iterator<Item = Option<T>> + Clone) -> Column {
+    Column::of(values, |values| Arc::new(StringArray::from_iter(values)))
 }
 
-fn maybe_digests(values: impl Iterator<Item = Option<Digest>>) -> ArrayRef {
-    let mut bytes = Vec::with_capacity(32 * values.size_hint().0);
-    let mut valid = Vec::with_capacity(values.size_hint().0);
-    for digest in values {
-        valid.push(digest.is_some());
-        bytes.extend_from_slice(digest.map_or([0; 32], |digest| *digest.as_bytes()).as_slice());
-    }
-    digest_array(bytes, Some(valid.into()))
+fn digests(values: impl Iterator<Item = Digest> + Clone) -> Column {
+    Column::of(values, |values| {
+        let mut bytes = Vec::with_capacity(32 * values.size_hint().0);
+        values.for_each(|digest| bytes.extend_from_slice(digest.as_bytes()));
+        digest_array(bytes, None)
+    })
+}
+
+fn maybe_digests(values: impl Iterator<Item = Option<Digest>> + Clone) -> Column {
+    Column::of(values, |values| {
+        let mut bytes = Vec::with_capacity(32 * values.size_hint().0);
+        let mut valid = Vec::with_capacity(values.size_hint().0);
+        for digest in values {
+            valid.push(digest.is_some());
+            bytes.extend_from_slice(digest.map_or([0; 32], |digest| *digest.as_bytes()).as_slice());
+        }
+        digest_array(bytes, Some(valid.into()))
+    })
 }
 
 /// Digests as a column, 32 bytes each.

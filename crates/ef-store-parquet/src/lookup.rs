@@ -3,12 +3,14 @@
 //! Digests are random, so that statistics of a file cannot tell where one is. For each run that is asked for payloads an
 //! index of theirs is kept in memory, up to [`MAX_ENTRIES`] in all.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{Array, RecordBatch, StringArray};
 use ef_model::{Digest, Payload, RunId, RunStatus, StoreError};
 use parquet::arrow::arrow_reader::RowSelection;
+use parquet::file::metadata::PageIndexPolicy;
 
 use crate::blobs::Blobs;
 use crate::decode::Digests;
@@ -48,24 +50,20 @@ struct TableIndex {
 /// Where a segment's payloads are, in the order of their digests.
 type SegmentIndex = Vec<IndexEntry>;
 
-/// The digests that are still looked for, with the places where they were asked for.
+/// The digests that are still looked for, each with the first place where it was asked for.
 struct Wanted {
-    places: HashMap<Digest, Vec<usize>>,
+    places: HashMap<Digest, usize>,
     found: Vec<Option<Payload>>,
 }
 
 impl Wanted {
     /// Takes a payload's text, which has to be what its digest says.
     fn take(&mut self, digest: Digest, text: &str) -> bool {
-        let Some(places) = self.places.remove(&digest) else { return true };
+        let Some(place) = self.places.remove(&digest) else { return true };
         let payload = Payload::from_checked(text);
-        if payload.digest() != digest {
-            return false;
-        }
-        for place in places {
-            self.found[place] = Some(payload.clone());
-        }
-        true
+        let sound = payload.digest() == digest;
+        self.found[place] = sound.then_some(payload);
+        sound
     }
 }
 
@@ -98,19 +96,33 @@ impl Lookup {
         digests: &[Digest],
         but: Option<&RunId>,
     ) -> Result<Vec<Option<Payload>>, StoreError> {
-        let mut wanted = Wanted { places: HashMap::new(), found: vec![None; digests.len()] };
+        let mut places = HashMap::with_capacity(digests.len());
+        let mut again = Vec::new();
         for (place, digest) in digests.iter().enumerate() {
-            wanted.places.entry(*digest).or_default().push(place);
+            match places.entry(*digest) {
+                Entry::Vacant(vacant) => drop(vacant.insert(place)),
+                Entry::Occupied(first) => again.push((place, *first.get())),
+            }
         }
+        let mut wanted = Wanted { places, found: vec![None; digests.len()] };
+        self.find_all(&mut wanted, but).await?;
+        let mut found = wanted.found;
+        for (place, first) in again {
+            found[place] = found[first].clone();
+        }
+        Ok(found)
+    }
+
+    async fn find_all(&self, wanted: &mut Wanted, but: Option<&RunId>) -> Result<(), StoreError> {
         let recent: Vec<_> = self.memory().recent.iter().cloned().collect();
         for run in recent.iter().filter(|run| Some(*run) != but) {
             if wanted.places.is_empty() {
-                return Ok(wanted.found);
+                return Ok(());
             }
-            self.in_run(run, &mut wanted).await?;
+            self.in_run(run, wanted).await?;
         }
         if wanted.places.is_empty() {
-            return Ok(wanted.found);
+            return Ok(());
         }
         // The latest first: ids are made in the order of time.
         let mut others: Vec<_> = runs(&self.blobs, "").await?;
@@ -120,9 +132,9 @@ impl Lookup {
             if wanted.places.is_empty() {
                 break;
             }
-            self.in_run(run, &mut wanted).await?;
+            self.in_run(run, wanted).await?;
         }
-        Ok(wanted.found)
+        Ok(())
     }
 
     async fn in_run(&self, run: &RunId, wanted: &mut Wanted) -> Result<(), StoreError> {
@@ -159,7 +171,8 @@ impl Lookup {
     }
 
     async fn table_index(&self, run: &RunId, tables: Tables) -> Result<Arc<TableIndex>, StoreError> {
-        let table = Table::open(&self.blobs, run, "payloads", &schema::PAYLOADS, tables.payloads).await?;
+        let payloads = ("payloads", PageIndexPolicy::Optional);
+        let table = Table::open(&self.blobs, run, payloads, &schema::PAYLOADS, tables.payloads).await?;
         let mut rows = Vec::with_capacity(usize::try_from(tables.payloads.rows).unwrap_or(0).min(MAX_ENTRIES));
         let mut batches = table.rows(Some(&["sha256"]), None, 1 << 13)?;
         while let Some(batch) = batches.next().await? {
@@ -233,15 +246,21 @@ impl Memory {
 
 impl TableIndex {
     async fn find(&self, wanted: &mut Wanted, blobs: &Blobs) -> Result<(), StoreError> {
-        let mut rows = Vec::new();
-        for digest in wanted.places.keys() {
-            let prefix = prefix(*digest);
-            let first = self.rows.partition_point(|(known, _)| *known < prefix);
-            let same = self.rows[first..].iter().take_while(|(known, _)| *known == prefix);
-            rows.extend(same.map(|(_, row)| *row as usize));
+        let mut prefixes: Vec<u64> = wanted.places.keys().map(|digest| prefix(*digest)).collect();
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        // In their order, each not far behind the one before.
+        let (mut rest, mut rows) = (self.rows.as_slice(), Vec::with_capacity(prefixes.len()));
+        for prefix in prefixes {
+            let mut near = 1;
+            while rest.get(near).is_some_and(|(known, _)| *known < prefix) {
+                near *= 2;
+            }
+            let before = rest[..rest.len().min(near)].partition_point(|(known, _)| *known < prefix);
+            rest = &rest[before..];
+            rows.extend(rest.iter().take_while(|(known, _)| *known == prefix).map(|(_, row)| *row as usize));
         }
         rows.sort_unstable();
-        rows.dedup();
         if rows.is_empty() {
             return Ok(());
         }

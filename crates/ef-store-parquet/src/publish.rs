@@ -13,12 +13,10 @@ use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use ef_model::{Digest, RunId, StoreError};
+use futures_util::{StreamExt, stream};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
+use parquet::file::properties::WriterProperties;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::blobs::{BlobError, Blobs};
@@ -28,18 +26,19 @@ use crate::index::RunIndex;
 use crate::lookup::Lookup;
 use crate::manifest::{Manifest, TableFile, Tables};
 use crate::merge::{Merge, Stretch};
-use crate::segment::{ReadError, Segment};
+use crate::properties::properties;
+use crate::segment::{self, IndexEntry, ReadError};
 use crate::{layout, schema, writer};
 
 /// Batches between reading and encoding.
 const AHEAD: usize = 2;
-/// Rows of a row group, which readers take as a unit.
-const GROUP_ROWS: usize = 1 << 17;
 /// Bytes of a row group that are collected before it is written.
-const GROUP_BYTES: usize = 32 << 20;
+const GROUP_BYTES: usize = 8 << 20;
 /// Rows and bytes of payloads that are encoded at once.
 const PAYLOAD_ROWS: usize = 1 << 12;
-const PAYLOAD_BYTES: usize = 16 << 20;
+const PAYLOAD_BYTES: u64 = 8 << 20;
+/// Segments that are removed at the same time.
+const REMOVED: usize = 8;
 /// Payloads of other runs that are looked up at once.
 const BORROWED: usize = 512;
 
@@ -77,10 +76,11 @@ pub(crate) async fn publish(
     };
     let replaced = std::mem::take(&mut manifest.segments);
     writer::commit_tables(blobs, run, &manifest).await?;
-    for segment in replaced {
-        // What cannot be removed is named by no manifest any more.
+    // What cannot be removed is named by no manifest any more.
+    let removed = stream::iter(replaced).map(|segment| async move {
         let _ = blobs.remove(&layout::entry(run, segment.entry)).await;
-    }
+    });
+    removed.buffer_unordered(REMOVED).collect::<()>().await;
     Ok(())
 }
 
@@ -107,18 +107,9 @@ async fn write(blobs: &Blobs, run: &RunId, completed: &Manifest, index: &RunInde
         for segment in &completed.segments {
             let (entries, content) =
                 futures_util::try_join!(segment.payload_index(blobs, run), segment.payloads(blobs, run))?;
-            let pieces: Option<Vec<_>> = entries
-                .iter()
-                .map(|entry| {
-                    let range = entry.range();
-                    let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
-                    (range.end <= content.len() && range.start <= range.end)
-                        .then(|| (entry.digest, content.slice(range)))
-                })
-                .collect();
-            let pieces =
-                pieces.ok_or_else(|| segment.damaged(blobs, run, "its payloads are not where they should be"))?;
-            send_payloads(&payloads, &pieces, segment, run).await?;
+            for batch in batches(&entries, &content) {
+                payloads.send(batch.map_err(|fault| segment.damaged(blobs, run, &fault))?).await?;
+            }
         }
         Ok::<_, ReadError>(())
     };
@@ -128,12 +119,8 @@ async fn write(blobs: &Blobs, run: &RunId, completed: &Manifest, index: &RunInde
         for digests in borrowed.chunks(BORROWED) {
             let found = lookup.find(digests, Some(run)).await.map_err(ReadError::Store)?;
             // One that is nowhere is for `ef verify` to find.
-            let found: Vec<_> = found.into_iter().flatten().collect();
-            let pieces: Vec<_> = found
-                .iter()
-                .map(|payload| (payload.digest(), Bytes::copy_from_slice(payload.expose().as_bytes())))
-                .collect();
-            for batch in batches(&pieces) {
+            let (entries, content) = segment::payload_sections(found.iter().flatten());
+            for batch in batches(&entries, &content.into()) {
                 payloads.send(batch.map_err(|fault| ReadError::Store(blobs.damaged(fault)))?).await?;
             }
         }
@@ -152,19 +139,6 @@ async fn write(blobs: &Blobs, run: &RunId, completed: &Manifest, index: &RunInde
     }
 }
 
-async fn send_payloads(
-    payloads: &Encoder,
-    pieces: &[(Digest, Bytes)],
-    segment: &Segment,
-    run: &RunId,
-) -> Result<(), ReadError> {
-    for batch in batches(pieces) {
-        let batch = batch.map_err(|fault| segment.damaged(&payloads.blobs, run, &fault))?;
-        payloads.send(batch).await?;
-    }
-    Ok(())
-}
-
 /// Payloads that records name and that the run was not given: another run of the store has them.
 struct Borrowed<'i> {
     index: &'i RunIndex,
@@ -174,6 +148,9 @@ struct Borrowed<'i> {
 
 impl Borrowed<'_> {
     fn note(&mut self, named: impl Iterator<Item = Result<Option<Digest>, String>>) -> Result<(), String> {
+        if !self.index.borrows() {
+            return Ok(());
+        }
         for digest in named {
             if let Some(digest) = digest?
                 && !self.index.has_payload(digest)
@@ -221,13 +198,13 @@ fn with_latest(rows: &RecordBatch, latest: Vec<bool>) -> Result<RecordBatch, Str
     RecordBatch::try_new(schema::published(rows.schema_ref()), columns).map_err(|_| "rows do not fit".to_owned())
 }
 
-/// Payloads as rows, not too many at once.
-fn batches(pieces: &[(Digest, Bytes)]) -> impl Iterator<Item = Result<RecordBatch, String>> {
-    let mut rest = pieces;
+/// Payloads that stand one after the other as rows, not too many at once.
+fn batches(entries: &[IndexEntry], content: &Bytes) -> impl Iterator<Item = Result<RecordBatch, String>> {
+    let mut rest = entries;
     std::iter::from_fn(move || {
         let (mut rows, mut bytes) = (0, 0);
-        for (_, content) in rest.iter().take(PAYLOAD_ROWS) {
-            bytes += content.len();
+        for entry in rest.iter().take(PAYLOAD_ROWS) {
+            bytes += entry.length;
             if rows > 0 && bytes > PAYLOAD_BYTES {
                 break;
             }
@@ -235,25 +212,32 @@ fn batches(pieces: &[(Digest, Bytes)]) -> impl Iterator<Item = Result<RecordBatc
         }
         let (batch, after) = rest.split_at(rows);
         rest = after;
-        (!batch.is_empty()).then(|| payload_rows(batch))
+        (!batch.is_empty()).then(|| payload_rows(batch, content))
     })
 }
 
-fn payload_rows(pieces: &[(Digest, Bytes)]) -> Result<RecordBatch, String> {
-    let (mut digests, mut content) = (Vec::with_capacity(32 * pieces.len()), Vec::new());
-    let mut offsets = Vec::with_capacity(pieces.len() + 1);
+/// Rows whose texts are those bytes, not copies of them.
+fn payload_rows(entries: &[IndexEntry], content: &Bytes) -> Result<RecordBatch, String> {
+    let elsewhere = || "its payloads are not where they should be".to_owned();
+    let start = entries.first().map_or(0, |entry| entry.start);
+    let mut digests = Vec::with_capacity(32 * entries.len());
+    let (mut offsets, mut end) = (Vec::with_capacity(entries.len() + 1), start);
     offsets.push(0_i32);
-    for (digest, text) in pieces {
-        digests.extend_from_slice(digest.as_bytes());
-        content.extend_from_slice(text);
-        offsets.push(i32::try_from(content.len()).map_err(|_| "a payload of more than 2 GiB".to_owned())?);
+    for entry in entries {
+        if entry.start != end {
+            return Err(elsewhere());
+        }
+        end = entry.start.checked_add(entry.length).ok_or_else(elsewhere)?;
+        digests.extend_from_slice(entry.digest.as_bytes());
+        offsets.push(i32::try_from(end - start).map_err(|_| "a payload of more than 2 GiB".to_owned())?);
     }
-    let sizes = pieces.iter().map(|(_, text)| i64::try_from(text.len()).unwrap_or(i64::MAX));
-    let offsets = OffsetBuffer::new(offsets.into());
-    let content = StringArray::try_new(offsets, Buffer::from_vec(content), None);
-    let content = content.map_err(|_| "a payload is not UTF-8".to_owned())?;
+    let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+    let (start, end) = range.filter(|(_, end)| *end <= content.len()).ok_or_else(elsewhere)?;
+    let texts = StringArray::try_new(OffsetBuffer::new(offsets.into()), Buffer::from(content.slice(start..end)), None);
+    let texts = texts.map_err(|_| "a payload is not UTF-8".to_owned())?;
+    let sizes = entries.iter().map(|entry| entry.length.cast_signed());
     let columns: Vec<ArrayRef> =
-        vec![digest_array(digests, None), Arc::new(Int64Array::from_iter_values(sizes)), Arc::new(content)];
+        vec![digest_array(digests, None), Arc::new(Int64Array::from_iter_values(sizes)), Arc::new(texts)];
     Ok(RecordBatch::try_new(Arc::clone(&schema::PAYLOADS), columns).expect("the columns are those of the schema"))
 }
 
@@ -295,35 +279,6 @@ impl Encoder {
             Err(_) => Err(self.blobs.unavailable("the program is ending")),
         }
     }
-}
-
-fn properties(run: &RunId, schema: &SchemaRef) -> WriterProperties {
-    let plain = ["item_id", "started_at", "duration_us", "content", "bytes"];
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .set_created_by(concat!("eval-fabric ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_key_value_metadata(Some(vec![
-            KeyValue::new("eval_fabric.schema_version".to_owned(), schema::SCHEMA_VERSION.to_string()),
-            KeyValue::new("eval_fabric.run_id".to_owned(), run.to_string()),
-        ]));
-    for field in schema.fields() {
-        let (name, column) = (field.name(), ColumnPath::from(field.name().as_str()));
-        // Of an evaluator or a judge there are few digests; elsewhere each is another.
-        let digest = name.ends_with("_sha256") && !name.starts_with("evaluator") && !name.starts_with("judge")
-            || name == "sha256";
-        if digest || plain.contains(&name.as_str()) {
-            properties = properties.set_column_dictionary_enabled(column.clone(), false);
-        }
-        if digest || name == "content" {
-            properties = properties.set_column_statistics_enabled(column.clone(), EnabledStatistics::None);
-        }
-        if name == "content" {
-            // Small pages, because payloads are looked up one by one.
-            properties = properties.set_column_data_page_size_limit(column, 64 << 10).set_write_batch_size(64);
-        }
-    }
-    properties.build()
 }
 
 fn encode(

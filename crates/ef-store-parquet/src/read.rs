@@ -7,6 +7,7 @@ use ef_model::{
     BoxStream, RecordFilter, RecordKey, RunId, RunStatus, RunSummary, StoreError, StoredRecord, TraceStatus,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
+use parquet::file::metadata::PageIndexPolicy;
 
 use crate::blobs::Blobs;
 use crate::decode::{Fault, Identities, Judgments, Keys, Traces};
@@ -226,8 +227,8 @@ impl TablePages {
     async fn open(blobs: &Blobs, run: &RunId, tables: Tables) -> Result<Self, StoreError> {
         let (of_traces, of_judgments) = (schema::published(&schema::TRACES), schema::published(&schema::JUDGMENTS));
         let (traces, judgments) = futures_util::try_join!(
-            Table::open(blobs, run, "traces", &of_traces, tables.traces),
-            Table::open(blobs, run, "judgments", &of_judgments, tables.judgments),
+            Table::open(blobs, run, ("traces", PageIndexPolicy::Skip), &of_traces, tables.traces),
+            Table::open(blobs, run, ("judgments", PageIndexPolicy::Skip), &of_judgments, tables.judgments),
         )?;
         let rows = |table: Table| table.rows(None, None, ROWS);
         Ok(Self { traces: rows(traces)?, judgments: rows(judgments)?, ahead: VecDeque::new() })

@@ -16,7 +16,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::decode::{Identities, Judgments, Traces};
-use crate::encode;
+use crate::packed::Packed;
+use crate::{encode, schema};
 
 fn digests() -> impl Strategy<Value = Digest> {
     any::<[u8; 32]>().prop_map(Digest::from_bytes)
@@ -159,7 +160,9 @@ proptest! {
     fn any_record_survives_the_columns(records in vec(records(), 1..4)) {
         let commits: Vec<_> = records.iter().cloned().map(|record| TaskCommit::new(record, Vec::new())).collect();
         let commits: Vec<_> = commits.iter().collect();
-        let (traces, judgments) = (encode::traces(&commits), encode::judgments(&commits));
+        let (traces, judgments) = (encode::traces(&commits).to_bytes(), encode::judgments(&commits).to_bytes());
+        let traces = Packed::read(traces, &schema::TRACES).expect("traces");
+        let judgments = Packed::read(judgments, &schema::JUDGMENTS).expect("judgments");
         prop_assert_eq!(&decoded(&traces, &judgments).expect("columns"), &records);
         let again = decoded(&through_parquet(&traces), &through_parquet(&judgments)).expect("columns");
         for (again, record) in again.iter().zip(&records) {

@@ -1,15 +1,12 @@
 //! Segments: the records of one append, in columns, with their payloads.
 //!
-//! A segment lives until its run is completed. It is made to be written fast: Arrow's IPC format for traces and
-//! judgments, and payloads as they are, one after the other, with an index before them.
+//! A segment lives until its run is completed. It is made to be written fast: traces and judgments packed, and payloads as
+//! they are, one after the other, with an index before them.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::buffer::Buffer;
-use arrow::ipc::reader::StreamDecoder;
-use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use ef_model::{Digest, Payload, RecordKey, RunId, StoreError, TaskCommit};
 use serde::{Deserialize, Serialize};
@@ -17,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::blobs::{BlobError, Blobs};
 use crate::decode::{Fault, Traces};
 use crate::manifest::Place;
+use crate::packed::Packed;
 use crate::{encode, layout, schema};
 
 /// A segment as manifests name it.
@@ -85,8 +83,8 @@ impl Columns {
         commits.sort_by_key(|commit| commit.record().key());
         let (first, last) = (commits.first()?.record().key(), commits.last()?.record().key());
         Some(Self {
-            traces: ipc(&encode::traces(&commits)),
-            judgments: ipc(&encode::judgments(&commits)),
+            traces: encode::traces(&commits).to_bytes(),
+            judgments: encode::judgments(&commits).to_bytes(),
             records: commits.len() as u64,
             first: first.into(),
             last: last.into(),
@@ -96,13 +94,9 @@ impl Columns {
     /// The segment with these payloads, as it is named and as its bytes.
     pub(crate) fn with_payloads(self, entry: u64, payloads: &[&Payload]) -> (Segment, Vec<Bytes>) {
         let (mut body, mut at) = (Vec::with_capacity(4), 0);
-        let mut index = Vec::with_capacity(IndexEntry::SIZE * payloads.len());
-        let mut content = Vec::with_capacity(payloads.iter().map(|payload| payload.size()).sum());
-        for payload in payloads {
-            let size = payload.size() as u64;
-            IndexEntry { digest: payload.digest(), start: content.len() as u64, length: size }.write(&mut index);
-            content.extend_from_slice(payload.expose().as_bytes());
-        }
+        let (entries, content) = payload_sections(payloads.iter().copied());
+        let mut index = Vec::with_capacity(IndexEntry::SIZE * entries.len());
+        entries.iter().for_each(|entry| entry.write(&mut index));
         let segment = Segment {
             entry,
             records: self.records,
@@ -117,18 +111,29 @@ impl Columns {
     }
 }
 
+/// Payloads one after the other, and where each is.
+pub(crate) fn payload_sections<'p>(payloads: impl Iterator<Item = &'p Payload> + Clone) -> (Vec<IndexEntry>, Vec<u8>) {
+    let mut content = Vec::with_capacity(payloads.clone().map(Payload::size).sum());
+    let entries = payloads.map(|payload| {
+        let start = content.len() as u64;
+        content.extend_from_slice(payload.expose().as_bytes());
+        IndexEntry { digest: payload.digest(), start, length: payload.size() as u64 }
+    });
+    (entries.collect(), content)
+}
+
 /// Where in a segment's payloads one is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IndexEntry {
     pub(crate) digest: Digest,
-    start: u64,
-    length: u64,
+    pub(crate) start: u64,
+    pub(crate) length: u64,
 }
 
 impl IndexEntry {
     const SIZE: usize = 48;
 
-    fn write(self, bytes: &mut Vec<u8>) {
+    fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.digest.as_bytes());
         bytes.extend_from_slice(&self.start.to_le_bytes());
         bytes.extend_from_slice(&self.length.to_le_bytes());
@@ -141,7 +146,7 @@ impl IndexEntry {
     }
 
     /// Its bytes among the payloads.
-    pub(crate) fn range(self) -> Range<u64> {
+    fn range(self) -> Range<u64> {
         self.start..self.start.saturating_add(self.length)
     }
 }
@@ -198,7 +203,7 @@ impl Segment {
     /// Its records, in the order of their keys.
     pub(crate) async fn records(&self, blobs: &Blobs, run: &RunId) -> Result<Records, ReadError> {
         let mut pieces = self.sections(blobs, run, [self.traces, self.judgments]).await?.into_iter();
-        let mut next = |schema| read_ipc(pieces.next().unwrap_or_default(), schema);
+        let mut next = |schema| Packed::read(pieces.next().unwrap_or_default(), schema);
         let records = next(&schema::TRACES)
             .and_then(|traces| Records::new(traces, next(&schema::JUDGMENTS)?))
             .map_err(|fault| self.damaged(blobs, run, &fault))?;
@@ -256,21 +261,4 @@ impl Records {
         }
         Ok(Self { traces, judgments, offsets: offsets.into() })
     }
-}
-
-fn ipc(batch: &RecordBatch) -> Bytes {
-    let write = || {
-        let mut writer = StreamWriter::try_new(Vec::with_capacity(batch.get_array_memory_size()), batch.schema_ref())?;
-        writer.write(batch)?;
-        writer.into_inner()
-    };
-    write().expect("writing to memory does not fail, and every column has an IPC form").into()
-}
-
-fn read_ipc(bytes: Bytes, schema: &arrow::datatypes::SchemaRef) -> Result<RecordBatch, Fault> {
-    let unreadable = |_| "it cannot be read".to_owned();
-    let mut decoder = StreamDecoder::new();
-    let mut bytes = Buffer::from(bytes);
-    let batch = decoder.decode(&mut bytes).map_err(unreadable)?.ok_or_else(|| "it ends early".to_owned())?;
-    if batch.schema_ref() == schema { Ok(batch) } else { Err("it has other columns".to_owned()) }
 }

@@ -14,6 +14,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowS
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::page_index::offset_index::PageLocation;
 
 use crate::blobs::{BlobError, Blobs};
 use crate::layout;
@@ -35,21 +36,22 @@ pub(crate) struct Rows {
 }
 
 impl Table {
-    /// Opens the file that a manifest names, and checks that it is the one.
+    /// Opens the file that a manifest names, and checks that it is the one. Who selects rows needs the index of pages.
     pub(crate) async fn open(
         blobs: &Blobs,
         run: &RunId,
-        table: &str,
+        (table, pages): (&str, PageIndexPolicy),
         schema: &SchemaRef,
         expected: TableFile,
     ) -> Result<Self, StoreError> {
         let name = layout::table(table, run);
         let mut file = File { blobs: blobs.clone(), key: name.clone(), size: expected.bytes };
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let options = ArrowReaderOptions::new().with_page_index_policy(pages);
         let metadata = ArrowReaderMetadata::load_async(&mut file, options).await;
         let metadata = metadata.map_err(|error| fault(blobs, &name, &error))?;
         let rows = metadata.metadata().file_metadata().num_rows();
-        if u64::try_from(rows) != Ok(expected.rows) || metadata.schema().fields() != schema.fields() {
+        let fits = u64::try_from(rows) == Ok(expected.rows) && metadata.schema().fields() == schema.fields();
+        if !fits || !is_sound(metadata.metadata(), expected.bytes) {
             return Err(blobs.damaged(format!("{name} is not the file that its manifest names")));
         }
         Ok(Self { file, name, metadata })
@@ -75,6 +77,36 @@ impl Table {
         let stream = builder.build().map_err(|error| fault(&blobs, &self.name, &error))?;
         Ok(Rows { stream, blobs, name: self.name.clone() })
     }
+}
+
+/// Whether what the file says of its parts is possible in one of so many bytes: the reader takes it for granted.
+fn is_sound(metadata: &ParquetMetaData, bytes: u64) -> bool {
+    metadata.row_groups().iter().enumerate().all(|(place, group)| {
+        let index = metadata.page_index_for_row_group(place);
+        group.columns().iter().enumerate().all(|(column, chunk)| {
+            let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+            let (Ok(start), Ok(length)) = (u64::try_from(start), u64::try_from(chunk.compressed_size())) else {
+                return false;
+            };
+            let Some(end) = start.checked_add(length).filter(|end| *end <= bytes) else { return false };
+            let pages = index.offset_index(column).map(|pages| pages.page_locations().as_slice());
+            pages.is_none_or(|pages| are_sound(pages, start..end, group.num_rows()))
+        })
+    })
+}
+
+/// Whether pages follow one another in these bytes, and begin with ever later rows.
+fn are_sound(pages: &[PageLocation], bytes: Range<u64>, rows: i64) -> bool {
+    let (mut end, mut row) = (bytes.start, -1);
+    pages.first().is_none_or(|first| first.first_row_index == 0)
+        && pages.iter().all(|page| {
+            let (Ok(start), Ok(length)) = (u64::try_from(page.offset), u64::try_from(page.compressed_page_size)) else {
+                return false;
+            };
+            let follows = start >= end && page.first_row_index > row && page.first_row_index < rows;
+            (end, row) = (start.saturating_add(length), page.first_row_index);
+            follows && end <= bytes.end
+        })
 }
 
 impl Rows {

@@ -267,6 +267,7 @@ impl RunWriter {
             }
         }
         if result.status == RunStatus::Completed && self.manifest.tables.is_none() {
+            self.index.forget_records();
             publish::publish(&self.blobs, &self.run, &self.manifest, &self.index).await?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ef_model::{Environment, RecordFilter, RunHead, RunStatus, StoreError, StoredRecord, TraceStore};
+use ef_model::{Environment, Payload, RecordFilter, RunHead, RunStatus, StoreError, StoredRecord, TraceStore};
 use ef_store_parquet::{Location, ParquetStore};
 use ef_testkit::{commit, head, item, record, result};
 use futures_util::TryStreamExt;
@@ -179,6 +179,33 @@ async fn damage_is_told_and_never_read_as_data() {
     assert_eq!(records(&store, &done).await.expect("readable"), intact[1]);
 }
 
+#[tokio::test]
+async fn a_damaged_payload_is_told_or_missing_and_never_another() {
+    let (folder, location) = folder();
+    let store = open(&location).await;
+    let done = begun(&store, "done", 1..=50).await;
+    store.finish(&result(&done, RunStatus::Completed)).await.expect("finished");
+    let payloads: Vec<_> = (1..=50).map(|row| item(row).input).collect();
+    let digests: Vec<_> = payloads.iter().map(Payload::digest).collect();
+    let path = root(&folder).join("payloads/run_id=done/part-0.parquet");
+    let sound = std::fs::read(&path).expect("readable");
+    let mut told = 0;
+    for at in (0..sound.len()).step_by((sound.len() / 200).max(1)) {
+        let mut damaged = sound.clone();
+        damaged[at] ^= 0x55;
+        std::fs::write(&path, &damaged).expect("written");
+        match open(&location).await.payloads(&digests).await {
+            Ok(found) => {
+                let right = |(found, payload): (Option<Payload>, &Payload)| found.is_none_or(|found| found == *payload);
+                assert!(found.into_iter().zip(&payloads).all(right), "byte {at}");
+            }
+            Err(StoreError::Damaged { .. }) => told += 1,
+            Err(other) => panic!("byte {at}: {other}"),
+        }
+    }
+    assert!(told > 0);
+}
+
 /// A store whose process ended without a word: its runtime is gone, and nothing was given back.
 fn killed(location: &Location, run: &str) -> ParquetStore {
     let runtime =
@@ -219,9 +246,11 @@ async fn a_killed_writers_run_is_free_after_its_lease_and_the_writer_is_shut_out
 #[tokio::test]
 async fn a_lease_is_renewed_as_long_as_its_writer_lives() {
     let (_folder, location) = folder();
+    // Long enough for a machine that is busy with other things.
+    let location = location.with_lease(Duration::from_secs(3));
     let [one, other] = [open(&location).await, open(&location).await];
     let head = begun(&one, "run", 1..=5).await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    tokio::time::sleep(Duration::from_millis(3500)).await;
     let refused = other.resume(&head.run_id).await;
     assert!(matches!(refused, Err(StoreError::RunBusy(_))), "{refused:?}");
 }

@@ -139,22 +139,25 @@ async fn read(
 }
 
 /// Reads those that are not large: as one text, because the driver's cost is by the row. No JSON text has the character in
-/// it that separates them.
+/// it that separates them; where one has nevertheless, none is taken.
 async fn read_small(
     snapshot: &mut SqliteConnection,
     ids: impl Iterator<Item = i64>,
     found: &mut Found,
 ) -> Result<(), sqlx::Error> {
     const SEPARATOR: char = '\u{1e}';
-    let texts: Option<String> = sqlx::query_scalar(
-        "SELECT group_concat(content, char(30)) FROM payloads
+    let (rows, texts): (i64, Option<String>) = sqlx::query_as(
+        "SELECT count(*), group_concat(content, char(30)) FROM payloads
          WHERE id IN (SELECT value FROM json_each(?)) AND octet_length(content) <= 65536",
     )
     .bind(array(ids))
     .fetch_one(snapshot)
     .await?;
-    let payloads = texts.iter().flat_map(|texts| texts.split(SEPARATOR)).map(Payload::from_checked);
-    found.extend(payloads.map(|payload| (payload.digest(), payload)));
+    let texts: Vec<&str> = texts.iter().flat_map(|texts| texts.split(SEPARATOR)).collect();
+    if i64::try_from(texts.len()) == Ok(rows) {
+        let payloads = texts.into_iter().map(Payload::from_checked);
+        found.extend(payloads.map(|payload| (payload.digest(), payload)));
+    }
     Ok(())
 }
 

@@ -90,6 +90,32 @@ async fn a_payload_is_found_among_very_many_and_stored_once() {
 }
 
 #[tokio::test]
+async fn of_many_neighbours_each_is_found_but_for_what_is_missing_or_damaged() {
+    let (_folder, path) = folder();
+    let (store, run) = begun(&path, "run").await;
+    let large = Payload::from_text(&"x".repeat(100_000));
+    append(&store, &run, 1, 0..1000).await;
+    store.append(&run, [TaskCommit::new(record(2), vec![large.clone()])].into()).await.expect("appended");
+    append(&store, &run, 3, 1000..MANY).await;
+    assert_eq!(count(&path, "payload_keys"), MANY + 1, "the index is in use");
+    assert_eq!(missing(&store, (900..1900).chain([MANY, MANY + 1])).await, [MANY, MANY + 1]);
+    assert_eq!(missing(&store, (0..1000).map(|number| number * 70)).await, [0; 0], "far from one another");
+    let digests: Vec<_> = (500..1500).map(|number| payload(number).digest()).chain([large.digest()]).collect();
+    assert_eq!(store.payloads(&digests).await.expect("readable").pop(), Some(Some(large)));
+    let connection = rusqlite::Connection::open(&path).expect("a database");
+    for damaged in ["'changed'", "'700' || char(30) || '701'", "'701'"] {
+        connection
+            .execute(&format!("UPDATE payloads SET content = {damaged} WHERE content = '700'"), [])
+            .expect("changed");
+        let found = store.payloads(&digests).await;
+        assert!(matches!(found, Err(StoreError::Damaged { .. })), "{damaged}");
+        let repaired = "UPDATE payloads SET content = '700' WHERE id = (SELECT min(id) + 700 FROM payloads)";
+        connection.execute(repaired, []).expect("repaired");
+        assert_eq!(missing(&store, 500..1500).await, [0; 0]);
+    }
+}
+
+#[tokio::test]
 async fn payloads_of_a_killed_process_are_known_before_and_after_their_keys_are_in_the_index() {
     let (_folder, path) = folder();
     let (store, run) = begun(&path, "run").await;

@@ -74,7 +74,8 @@ fn pairs(turns: &[Turn], uri: usize) -> Vec<(f64, f64)> {
     of("copy").zip(of("store")).map(|(bare, store)| (bare.seconds, store.seconds)).collect()
 }
 
-/// One turn of the Parquet store and the bare `ArrowWriter`.
+/// One turn of the Parquet store and the bare `ArrowWriter`: one thread that makes the same columns of the same records with
+/// the same settings, and syncs once, at its end. The store syncs each batch.
 #[derive(Deserialize)]
 struct Throughput {
     bare_seconds: f64,
