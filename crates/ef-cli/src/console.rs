@@ -169,6 +169,8 @@ pub(crate) fn logs() -> ef_telemetry::Logs {
             LogFormat::Json => ef_telemetry::LogFormat::Json,
         },
         color: output::stderr_style().color,
+        // A person is told by the command itself, with what to do.
+        errors: !is_for_people(),
         write: std::sync::Arc::new(log),
     }
 }

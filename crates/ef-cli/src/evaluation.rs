@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ef_model::{RunId, RunResult, RunStatus, StoreError, TraceStore};
-use ef_runner::{Events, RunError, RunJudge, Stopper};
+use ef_runner::{Events, RunError, RunJudge, StopCause, Stopper};
 
 use crate::compose::Parts;
 use crate::failure::{self, Failure};
@@ -96,10 +96,12 @@ pub(crate) fn conclude(
         Err(RunError::Unfinished { cause, source_error, result }) => {
             print(args, &result)?;
             say_resume(args, run_id, store);
-            if let Some(error) = source_error {
-                return Err(error.into());
+            // The text of a result has the reason, and whoever stopped the run knows it.
+            let is_told = args.format == Format::Text || matches!(cause, StopCause::Interrupted);
+            match source_error {
+                None if is_told => Ok(failure::exit_of(&cause)),
+                source_error => Err(RunError::Unfinished { cause, source_error, result }.into()),
             }
-            Ok(failure::exit_of(&cause))
         }
         Err(error) => {
             if let RunError::Store { counts, error } = &error

@@ -78,8 +78,10 @@ impl Plugins {
         &self.folder
     }
 
-    /// Registers what the plugins have of these ids.
+    /// Registers what the plugins have of these ids. With `--locked`, plugins that have changed are refused before any is
+    /// started.
     pub(crate) async fn provide(&mut self, registry: &mut Registry, wanted: &[Wanted]) -> Result<(), Failure> {
+        self.require_lock(&[]).await?;
         let missing = |registry: &Registry| -> Vec<Wanted> {
             wanted.iter().filter(|(kind, id)| !has(registry, *kind, id)).cloned().collect()
         };
@@ -150,7 +152,7 @@ impl Plugins {
         self.opened.values()
     }
 
-    /// With `--locked`: refuses where anything is not as the lock file says.
+    /// With `--locked`: refuses where any plugin, or any of these components, is not as the lock file says.
     pub(crate) async fn require_lock(&mut self, used: &[(ComponentKind, &Identity)]) -> Result<(), Failure> {
         if self.lock.is_none() {
             return Ok(());

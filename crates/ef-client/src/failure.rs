@@ -9,7 +9,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ef_model::{CallError, ErrorKind, Payload};
+use ef_model::{CallError, ErrorKind, Payload, telemetry};
 use http::{HeaderMap, StatusCode, header};
 use reqwest::Url;
 use serde_json::Value;
@@ -228,8 +228,6 @@ struct Words {
 }
 
 impl Words {
-    const LONGEST: usize = 64;
-
     fn of(body: &Value) -> Self {
         let places = ["/error/code", "/error/type", "/error/status", "/code", "/type"];
         let all: Vec<_> = places.iter().filter_map(|place| Self::code(body.pointer(place)?)).collect();
@@ -246,8 +244,7 @@ impl Words {
             Value::Number(number) => number.as_u64()?.to_string(),
             _ => return None,
         };
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        (!text.is_empty() && text.len() <= Self::LONGEST && text.bytes().all(fits)).then_some(text)
+        telemetry::is_code(&text).then_some(text)
     }
 
     fn say_no_quota(&self) -> bool {

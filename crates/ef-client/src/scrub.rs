@@ -1,4 +1,5 @@
-//! Removing secrets from what comes back.
+//! Removing a client's own keys from what a server answers, which is stored: the answer stays what it is otherwise. What a
+//! plugin says in a message is masked in ef-plugin, where the name of a variable stands for its value.
 
 use bytes::Bytes;
 use ef_model::Secret;
@@ -11,7 +12,7 @@ const REPLACEMENT: &str = "[redacted]";
 /// change answers that hold it by chance.
 const SHORTEST: usize = 8;
 
-/// Removes secrets from texts, also where they are written with JSON or percent escapes.
+/// Removes secrets from texts, also where they are escaped.
 #[derive(Clone, Default)]
 pub(crate) struct Scrubber {
     secrets: Vec<Secret>,
@@ -37,7 +38,7 @@ impl Scrubber {
     /// These bytes without the secrets. Nothing is copied where there is none.
     pub(crate) fn bytes(&self, mut bytes: Bytes) -> Bytes {
         for secret in &self.secrets {
-            if let Some(clean) = replace(&bytes, secret.expose().as_bytes()) {
+            if let Some(clean) = secret.replaced_in(&bytes, REPLACEMENT) {
                 bytes = clean.into();
             }
         }
@@ -59,7 +60,7 @@ impl Scrubber {
     /// This text without the secrets.
     pub(crate) fn text(&self, text: &mut String) {
         for secret in &self.secrets {
-            if let Some(clean) = replace(text.as_bytes(), secret.expose().as_bytes()) {
+            if let Some(clean) = secret.replaced_in(text.as_bytes(), REPLACEMENT) {
                 *text = String::from_utf8_lossy(&clean).into_owned();
             }
         }
@@ -67,75 +68,19 @@ impl Scrubber {
 
     /// Whether the text holds a secret.
     pub(crate) fn finds(&self, text: &str) -> bool {
-        self.secrets.iter().any(|secret| find(text.as_bytes(), secret.expose().as_bytes(), 0).is_some())
+        self.secrets.iter().any(|secret| secret.is_in(text.as_bytes()))
     }
 
     /// These headers without the secrets.
     pub(crate) fn headers(&self, headers: &mut HeaderMap) {
         for value in headers.values_mut() {
             for secret in &self.secrets {
-                if let Some(clean) = replace(value.as_bytes(), secret.expose().as_bytes()) {
+                if let Some(clean) = secret.replaced_in(value.as_bytes(), REPLACEMENT) {
                     *value = HeaderValue::from_bytes(&clean).unwrap_or(HeaderValue::from_static(REPLACEMENT));
                 }
             }
         }
     }
-}
-
-/// The text with the replacement in the secret's places, if it has any.
-fn replace(text: &[u8], secret: &[u8]) -> Option<Vec<u8>> {
-    let (mut start, mut end) = find(text, secret, 0)?;
-    let mut clean = Vec::with_capacity(text.len());
-    let mut done = 0;
-    loop {
-        clean.extend_from_slice(&text[done..start]);
-        clean.extend_from_slice(REPLACEMENT.as_bytes());
-        done = end;
-        match find(text, secret, done) {
-            Some(next) => (start, end) = next,
-            None => break,
-        }
-    }
-    clean.extend_from_slice(&text[done..]);
-    Some(clean)
-}
-
-/// Where the secret is first, from `from` on: its first byte and the one after its last.
-fn find(text: &[u8], secret: &[u8], from: usize) -> Option<(usize, usize)> {
-    let first = *secret.first()?;
-    memchr::memchr3_iter(first, b'\\', b'%', &text[from..])
-        .map(|start| from + start)
-        .find_map(|start| Some((start, match_from(text, secret, start)?)))
-}
-
-/// Where the secret ends if it begins here.
-fn match_from(text: &[u8], secret: &[u8], start: usize) -> Option<usize> {
-    secret.iter().try_fold(start, |at, byte| match_byte(text, *byte, at))
-}
-
-/// Where this byte of the secret ends if it is here: as it is, or escaped.
-fn match_byte(text: &[u8], byte: u8, at: usize) -> Option<usize> {
-    let rest = &text[at..];
-    match *rest.first()? {
-        b'%' if hex(rest.get(1..3)) == Some(u32::from(byte)) => Some(at + 3),
-        b'\\' => Some(at + match_escape(rest, byte)?),
-        found => (found == byte).then_some(at + 1),
-    }
-}
-
-/// The length of what stands for the byte at the beginning of `rest`, which is a backslash. JSON inside of JSON doubles its
-/// backslashes, so that there may be any number of them before what is escaped.
-fn match_escape(rest: &[u8], byte: u8) -> Option<usize> {
-    let slashes = rest.iter().take_while(|byte| **byte == b'\\').count();
-    match rest.get(slashes).copied() {
-        Some(b'u') if hex(rest.get(slashes + 1..slashes + 5)) == Some(u32::from(byte)) => Some(slashes + 5),
-        Some(found @ (b'/' | b'"')) if found == byte => Some(slashes + 1),
-        _ => (byte == b'\\').then_some(slashes),
-    }
-}
-
-fn hex(digits: Option<&[u8]>) -> Option<u32> {
-    digits?.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
 }
 
 #[cfg(test)]

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::Redacted;
-
-/// A secret: shown nowhere, serialised nowhere, not even its length.
-pub type Secret = Redacted<String>;
+use crate::Secret;
 
 /// The environment variables that a component may read. The command line fills it; a library never looks by itself.
 #[derive(Debug, Clone, Default)]

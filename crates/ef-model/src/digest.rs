@@ -1,6 +1,7 @@
 //! SHA-256 digests as a type of their own.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::de::Error as _;
@@ -8,8 +9,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 digest. Shown and serialised as 64 lower-case hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
+
+impl Hash for Digest {
+    /// By its first eight bytes: it is a hash already. Nobody finds many contents whose digests begin alike, and whoever can
+    /// write made-up digests into a store can do worse to it than slow down its readers.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
 
 impl Digest {
     /// The digest of these bytes.
@@ -67,6 +77,20 @@ impl fmt::Debug for Digest {
 #[error("a digest is 64 hexadecimal digits")]
 pub struct DigestParseError;
 
+/// What is no hexadecimal digit: a bit that no digit's value has.
+const NO_DIGIT: u8 = 0x80;
+/// The value of each byte as a hexadecimal digit.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        values[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+
 impl FromStr for Digest {
     type Err = DigestParseError;
 
@@ -75,14 +99,14 @@ impl FromStr for Digest {
         if digits.len() != 64 {
             return Err(DigestParseError);
         }
-        let nibble = |digit: u8| {
-            char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).ok_or(DigestParseError)
-        };
         let mut bytes = [0; 32];
+        let mut seen = 0;
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+            let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+            seen |= high | low;
+            *byte = high << 4 | low & 15;
         }
-        Ok(Self(bytes))
+        if seen & NO_DIGIT == 0 { Ok(Self(bytes)) } else { Err(DigestParseError) }
     }
 }
 
@@ -131,6 +155,22 @@ mod tests {
         let not_hexadecimal = "g".repeat(64);
         for text in ["", "ba78", not_hexadecimal.as_str(), "é".repeat(32).as_str()] {
             assert_eq!(text.parse::<Digest>(), Err(DigestParseError), "{text}");
+        }
+    }
+
+    #[test]
+    fn hexadecimal_digits_of_either_case_are_digits_and_nothing_else_is() {
+        for byte in 0..=0x7f_u8 {
+            let digit = char::from(byte);
+            for text in [format!("{digit}{}", "0".repeat(63)), format!("{}{digit}", "0".repeat(63))] {
+                assert_eq!(text.parse::<Digest>().is_ok(), digit.is_ascii_hexdigit(), "{text:?}");
+            }
+            if let Some(value) = digit.to_digit(16) {
+                let text = format!("{digit}{}{digit}", "0".repeat(62));
+                let digest: Digest = text.parse().expect("a digest");
+                let ends = (u32::from(digest.0[0]), u32::from(digest.0[31]));
+                assert_eq!(ends, (value << 4, value), "{text}");
+            }
         }
     }
 }

@@ -29,13 +29,14 @@ mod record_bytes;
 mod result;
 mod run;
 mod score;
+mod secret;
 mod store;
 mod store_admin;
 pub mod telemetry;
 mod usage;
 mod verification;
 
-pub use config::{ConfigProblem, CreateError, Environment, Secret};
+pub use config::{ConfigProblem, CreateError, Environment};
 pub use context::{AttemptClock, CallContext, PausedClock, Propagator, TraceContext};
 pub use dataset::{DatasetRow, ItemSource, RowFault, RowFaultKind, SourceError};
 pub use difference::first_difference;
@@ -55,6 +56,7 @@ pub use record::{ErrorRecord, Judgment, JudgmentResult, TaskCommit, TaskRecord, 
 pub use result::{Counts, IntervalMethod, Metric, RunResult};
 pub use run::{DatasetRef, RunHead, RunPurpose, RunSource, RunStatus};
 pub use score::{Finite, Scalar, Score};
+pub use secret::Secret;
 pub use store::{FoundJudgment, RecordFilter, RecordKey, RunSummary, StoreError, StoredRecord, TraceStore};
 pub use store_admin::{StoreAdmin, StoreContent, StoreInfo};
 pub use usage::{Pricing, RunUsage, Usage};

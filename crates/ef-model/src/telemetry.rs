@@ -6,7 +6,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+pub use word::{OTHER, code, is_code, label};
+
 use crate::{ComponentId, ErrorKind, Propagator, TaskRecord};
+
+mod word;
 
 /// The target of all `tracing` spans and span events that are meant for a tracing backend. What has another target is a log
 /// line.

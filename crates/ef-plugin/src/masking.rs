@@ -1,4 +1,5 @@
-//! Values of environment variables, taken out of what others say before it is shown.
+//! Values of environment variables, taken out of what others say before it is shown: their names stand there instead, so that
+//! a person sees which one is meant. What a server answers, which is stored, is rid of the client's key in ef-client.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -44,17 +45,12 @@ impl Mask {
     pub(crate) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut masked = Cow::Borrowed(text);
         for (name, value) in &self.variables {
-            let value = value.expose();
-            let named = || format!("${{{name}}}");
-            // Messages quote with the escapes of Rust or of JSON.
-            let escaped = [value.escape_debug().to_string(), value.escape_default().to_string()];
-            for form in [value.as_str(), &escaped[0], &escaped[1]] {
-                if masked.contains(form) {
-                    masked = Cow::Owned(masked.replace(form, &named()));
-                }
+            let name = format!("${{{name}}}");
+            if let Some(clean) = value.replaced_in(masked.as_bytes(), &name) {
+                masked = Cow::Owned(String::from_utf8_lossy(&clean).into_owned());
             }
-            if let Some(at) = beginning_at_the_end(&masked, value) {
-                masked = Cow::Owned(format!("{}{}…", &masked[..at], named()));
+            if let Some(at) = beginning_at_the_end(&masked, value.expose()) {
+                masked = Cow::Owned(format!("{}{name}…", &masked[..at]));
             }
         }
         masked
@@ -108,6 +104,7 @@ mod tests {
         assert_eq!(mask.text("hunter2 hunter2-and-more no"), "${A} ${B} no");
         assert_eq!(mask.text(r#"invalid "pass\"\né""#), r#"invalid "pass\"\né""#, "a part of it is another text");
         assert_eq!(mask.text(r#"invalid "pass\"\néx""#), "invalid \"${Q}\"");
+        assert_eq!(mask.text("GET /?key=hunter2%2Dand%2dmore"), "GET /?key=${B}");
         assert!(matches!(mask.text("nothing of it"), Cow::Borrowed("nothing of it")));
         assert!(!format!("{mask:?}").contains("hunter2"));
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use ef_model::{ConfigProblem, CreateError, Environment};
+use ef_model::{ConfigProblem, CreateError, Environment, Secret};
 
 use crate::masking::Mask;
 use crate::problem::child;
@@ -27,7 +27,7 @@ pub struct Resolved {
 struct Place {
     pointer: String,
     names: Vec<String>,
-    text: String,
+    text: Secret,
 }
 
 impl std::fmt::Debug for Resolved {
@@ -132,10 +132,7 @@ impl Resolved {
     }
 
     fn is_quoted_in(&self, message: &str) -> bool {
-        self.places.iter().any(|place| {
-            !place.text.is_empty()
-                && (message.contains(&place.text) || message.contains(&place.text.escape_debug().to_string()))
-        })
+        self.places.iter().any(|place| place.text.is_in(message.as_bytes()))
     }
 }
 
@@ -184,7 +181,7 @@ impl Resolver<'_> {
             }
         }
         if !names.is_empty() {
-            self.places.push(Place { pointer: pointer.to_owned(), names, text: resolved.clone() });
+            self.places.push(Place { pointer: pointer.to_owned(), names, text: Secret::new(resolved.clone()) });
         }
         resolved
     }

@@ -15,8 +15,8 @@ use tracing::{Instrument as _, Span};
 pub use problem::{AnswerError, AnswerProblem, RefusedAnswer};
 
 use crate::call::now_us;
+use crate::callee::judgment_result;
 use crate::ending::Ending;
-use crate::task::judgment_result;
 use crate::{log, spans, tally};
 
 /// A person's verdict on one output.

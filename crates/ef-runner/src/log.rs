@@ -1,9 +1,9 @@
 //! The log lines of a run as a whole, and at DEBUG those of tasks that failed. Messages are fixed; what differs is in fields.
 
+use ef_model::telemetry::code;
 use ef_model::{Counts, JudgmentResult, RunResult, TaskRecord, TraceOutcome};
 use tracing::{Level, debug, enabled, error, info};
 
-use crate::spans::code;
 use crate::{Answered, Plan, RunError, StopCause};
 
 /// A run is in the store, and its work begins.

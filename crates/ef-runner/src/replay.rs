@@ -14,7 +14,7 @@ use ef_model::{
     RunPurpose, RunStatus, StoreError,
 };
 
-use crate::run::failed;
+use crate::run_error::failed;
 use crate::{Plan, RunError, StopCause};
 
 /// The run that a plan replays.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ef_model::telemetry::Meters;
+use ef_model::telemetry::{Meters, OTHER, code};
 use ef_model::{CallError, ComponentId, ItemId};
 use tokio::time::Instant;
 use tracing::{Level, enabled, warn};
@@ -48,11 +48,11 @@ impl Retries {
             meters.retried(component, error.kind);
         }
         let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-        spans::retried(attempt, error, wait_ms);
+        spans::retried(judge.is_some(), attempt, error, wait_ms);
         if !enabled!(Level::WARN) {
             return;
         }
-        let code = spans::code(&error.code);
+        let code = code(&error.code);
         let others = self.throttle.lock().unwrap_or_else(PoisonError::into_inner).due(component, code, Instant::now());
         if let Some(others) = others {
             warn!(
@@ -94,7 +94,7 @@ impl Throttle {
     fn due(&mut self, component: &ComponentId, code: &str, now: Instant) -> Option<u64> {
         let mut key = (component.as_str().to_owned(), code.to_owned());
         if self.0.len() >= MOST_KEPT && !self.0.contains_key(&key) {
-            key = (spans::OTHER.to_owned(), spans::OTHER.to_owned());
+            key = (OTHER.to_owned(), OTHER.to_owned());
         }
         let Some(told) = self.0.get_mut(&key) else {
             self.0.insert(key, Told { at: now, others: 0 });

@@ -11,53 +11,20 @@ use tracing::{Instrument as _, Span};
 
 use crate::backlog;
 use crate::budget::{self, Budget};
-use crate::check::{Check, Checked, DatasetChanged, Refused};
+use crate::check::{Check, Checked};
 use crate::done::Done;
 use crate::ending::{Ending, both};
 use crate::event::EventSender;
 use crate::feed::{self, Fed, Feed, Rows};
 use crate::ledger::{self, Ledger};
 use crate::replay::{Broken, Source};
+use crate::run_error::failed;
 use crate::schedule::{Fate, Scheduler, Supply};
 use crate::spans::{self, Telling};
 use crate::tally::{self, Tally};
 use crate::task::Tasks;
 use crate::writer::Writer;
-use crate::{Events, Plan, RunEvent, StopCause, Stopper, log, takeover};
-
-/// Why there is no completed result.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The run did not begin: there is nothing of it in the store.
-    #[error("the run did not begin: {cause}")]
-    NotBegun {
-        /// Why.
-        cause: StopCause,
-        /// The dataset's own error, where that is the cause.
-        source_error: Option<SourceError>,
-    },
-    /// The run ended early. Everything that was reported as committed is durable.
-    #[error("the run ended early: {cause}")]
-    Unfinished {
-        /// Why.
-        cause: StopCause,
-        /// The dataset's own error, where that is the cause.
-        source_error: Option<SourceError>,
-        /// What there is: status `aborted`, counts, and no metrics.
-        result: Box<RunResult>,
-    },
-    /// A run cannot be taken up again: its dataset is not what it was. Nothing was written.
-    #[error("{0}")]
-    DatasetChanged(#[from] DatasetChanged),
-    /// The store failed or refused a record. Everything that was reported as committed is durable.
-    #[error("{error}")]
-    Store {
-        /// How.
-        error: StoreError,
-        /// What has become durable in this run.
-        counts: Box<Counts>,
-    },
-}
+use crate::{Events, Plan, RunError, RunEvent, StopCause, Stopper, log, takeover};
 
 /// What is to be done in a run.
 struct Work {
@@ -77,34 +44,6 @@ struct Worked {
     counts: Counts,
     tally: Tally,
     failure: Option<StoreError>,
-}
-
-pub(crate) fn failed(error: StoreError) -> RunError {
-    RunError::Store { error, counts: Box::default() }
-}
-
-impl RunError {
-    /// The run's status in its span, and the cause as a code.
-    const fn told(&self) -> (&'static str, &'static str) {
-        match self {
-            Self::NotBegun { cause, .. } => ("not_begun", cause.code()),
-            Self::DatasetChanged(_) => ("not_begun", "dataset_changed"),
-            Self::Unfinished { cause, .. } => ("aborted", cause.code()),
-            Self::Store { .. } => ("failed", "store"),
-        }
-    }
-}
-
-impl From<Refused> for RunError {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Changed(changed) => Self::DatasetChanged(changed),
-            Refused::Store(error) => failed(error),
-            Refused::Source(error) => {
-                Self::NotBegun { cause: StopCause::Dataset(error.message.clone()), source_error: Some(error) }
-            }
-        }
-    }
 }
 
 /// Runs one evaluation.

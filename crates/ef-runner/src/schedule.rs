@@ -176,7 +176,8 @@ impl Scheduler {
         }
         let (tasks, backlog) = (Arc::clone(&self.tasks), self.backlog.clone());
         let stopper = self.abort_on_failure.then(|| self.stopper.clone());
-        in_flight.spawn(async move {
+        // The runtime moves what it is given several times, and this is large.
+        in_flight.spawn(Box::pin(async move {
             let place = task.place;
             let done = tasks.run(task).await;
             let recorded = done.is_some();
@@ -189,6 +190,6 @@ impl Scheduler {
             }
             drop(permit);
             recorded
-        });
+        }));
     }
 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use ef_metrics::ExactSum;
 use ef_model::{
-    BoxFuture, CallContext, CallError, ComponentId, DatasetRow, Digest, ErrorKind, ErrorRecord, EvalItem, Evaluator,
-    EvaluatorOutput, Identity, ItemId, Judge, Judgment, JudgmentResult, Payload, Pricing, RowFault, TaskCommit,
-    TaskRecord, Trace, TraceOutcome, Usage, Verdict,
+    CallError, ComponentId, DatasetRow, Digest, ErrorKind, ErrorRecord, EvalItem, Evaluator, EvaluatorOutput, Identity,
+    ItemId, Judgment, JudgmentResult, Payload, RowFault, TaskCommit, TaskRecord, Trace, TraceOutcome, Usage,
 };
 use ef_spec::Runtime;
 use futures_util::future::join_all;
@@ -16,7 +15,8 @@ use tracing::{Instrument as _, Span};
 
 use crate::budget::Budget;
 use crate::cache::{self, Cache, Lookup};
-use crate::call::{Abandoned, Called, Callee, Caller, now_us};
+use crate::call::{Abandoned, Called, Caller, now_us};
+use crate::callee::{Evaluation, Judging, judgment_result};
 use crate::event::EventSender;
 use crate::retries::Retries;
 use crate::spans::{self, Telling};
@@ -29,8 +29,8 @@ pub(crate) struct Task {
     pub(crate) row: DatasetRow,
     pub(crate) repeat: u32,
     pub(crate) revision: u32,
-    /// What is taken over of the same task in another run.
-    pub(crate) recorded: Option<Recorded>,
+    /// What is taken over of the same task in another run: seldom, so that other tasks are small.
+    pub(crate) recorded: Option<Box<Recorded>>,
 }
 
 /// What a task takes over of the same task in another run: its trace, and the judgments of those judges that are not asked
@@ -152,7 +152,9 @@ impl Tasks {
                 (DatasetRow::Faulty { item_id, row, fault }, None) => Ok(self.skip(item_id, row, revision, fault)),
             }
         };
-        let done = done.instrument(span.clone()).await;
+        // Where telemetry cannot keep up, a task may have no span: what is below it is then part of the run.
+        let within = if span.is_disabled() { self.run_span() } else { &span };
+        let done = done.instrument(within.clone()).await;
         match &done {
             Ok(commit) => {
                 let record = commit.record();
@@ -181,9 +183,9 @@ impl Tasks {
         row: &DatasetRow,
         repeat: u32,
         revision: u32,
-        recorded: Recorded,
+        recorded: Box<Recorded>,
     ) -> Result<TaskCommit, Abandoned> {
-        let Recorded { trace, output, judgments: earlier } = recorded;
+        let Recorded { trace, output, judgments: earlier } = *recorded;
         let mut payloads = Vec::new();
         let mut judgments = Vec::new();
         let item_id = match row {
@@ -396,73 +398,4 @@ fn all(judged: Vec<Result<Judged, Abandoned>>) -> Result<Vec<Judged>, Abandoned>
         return Err(Abandoned { usage: used.fold(Usage::UNKNOWN, Usage::and) });
     }
     judged.into_iter().collect()
-}
-
-/// The evaluator's call on one item.
-pub(crate) struct Evaluation<'a> {
-    pub(crate) evaluator: &'a dyn Evaluator,
-    pub(crate) item: &'a EvalItem,
-}
-
-impl Callee for Evaluation<'_> {
-    type Made = EvaluatorOutput;
-
-    fn usage(made: &EvaluatorOutput) -> Usage {
-        made.usage
-    }
-
-    fn most_usd(&self) -> f64 {
-        match self.evaluator.pricing() {
-            Pricing::Free => 0.0,
-            Pricing::Bounded => self.evaluator.most_usd(self.item),
-            Pricing::Unbounded { .. } => f64::INFINITY,
-        }
-    }
-
-    fn call_once<'c>(&'c self, context: &'c CallContext) -> BoxFuture<'c, Result<EvaluatorOutput, CallError>> {
-        self.evaluator.evaluate(self.item, context)
-    }
-}
-
-/// A judge's call on one output.
-pub(crate) struct Judging<'a> {
-    pub(crate) judge: &'a dyn Judge,
-    pub(crate) item: &'a EvalItem,
-    pub(crate) output: &'a EvaluatorOutput,
-}
-
-impl Callee for Judging<'_> {
-    type Made = Verdict;
-
-    fn usage(made: &Verdict) -> Usage {
-        made.usage
-    }
-
-    fn most_usd(&self) -> f64 {
-        match self.judge.pricing() {
-            Pricing::Free => 0.0,
-            Pricing::Bounded => self.judge.most_usd(self.item, self.output),
-            Pricing::Unbounded { .. } => f64::INFINITY,
-        }
-    }
-
-    fn call_once<'c>(&'c self, context: &'c CallContext) -> BoxFuture<'c, Result<Verdict, CallError>> {
-        self.judge.judge(self.item, self.output, context)
-    }
-}
-
-/// What a record says of a verdict, and the payload that goes with it.
-pub(crate) fn judgment_result(result: Result<Verdict, CallError>) -> (JudgmentResult, Option<Payload>) {
-    match result {
-        Ok(Verdict { is_pending: true, .. }) => (JudgmentResult::Pending, None),
-        Ok(Verdict { score, rationale, .. }) => {
-            let digest = rationale.as_ref().map(Payload::digest);
-            let result = match score {
-                Some(score) => JudgmentResult::Scored { score, rationale: digest },
-                None => JudgmentResult::Unscored { rationale: digest },
-            };
-            (result, rationale)
-        }
-        Err(error) => (JudgmentResult::Error { error: ErrorRecord::from(&error) }, error.detail),
-    }
 }

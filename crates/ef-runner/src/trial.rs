@@ -13,10 +13,10 @@ use tokio::sync::Semaphore;
 
 use crate::budget::{self, Budget};
 use crate::call::{Abandoned, Called, Callee, Caller};
+use crate::callee::{Evaluation, Judging, judgment_result};
 use crate::event::EventSender;
 use crate::feed::{self, Fed, Feed, Rows};
 use crate::retries::Retries;
-use crate::task::{Evaluation, Judging, judgment_result};
 use crate::{RunJudge, StopCause, Stopper, seed};
 
 /// Items that are named, at most.

@@ -71,7 +71,10 @@ impl Settings<'_> {
         let host = self.get("host", "PGHOSTADDR").or_else(|| self.variable("PGHOST"));
         let host = host.map_or_else(|| default_host(port), str::to_owned);
         let options = self.base_options()?;
-        let user = self.get("user", "PGUSER").unwrap_or(options.get_username()).to_owned();
+        let user = match self.get("user", "PGUSER") {
+            Some(user) => user.to_owned(),
+            None => system_user().ok_or("it names no user, and neither does PGUSER or the system")?,
+        };
         let database = self.get("dbname", "PGDATABASE").unwrap_or(&user).to_owned();
         let schema = self.uri.get("schema").unwrap_or(DEFAULT_SCHEMA).to_owned();
         check_schema(&schema)?;
@@ -171,6 +174,14 @@ fn readable<'p>(path: &'p str, what: &str) -> Result<&'p str, String> {
     }
 }
 
+/// The name of whoever runs this. Where a user has none, sqlx would log in as `anonymous`.
+fn system_user() -> Option<String> {
+    #[cfg(unix)]
+    return nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.name);
+    #[cfg(not(unix))]
+    None
+}
+
 fn default_host(port: u16) -> String {
     let has_socket = |folder: &&str| Path::new(folder).join(format!(".s.PGSQL.{port}")).exists();
     SOCKET_FOLDERS.into_iter().find(has_socket).unwrap_or("localhost").to_owned()
@@ -237,6 +248,15 @@ mod tests {
         assert_eq!(named.options.get_application_name(), Some("ci"));
         assert_eq!(named.connect_timeout, Duration::from_secs(3));
         assert_eq!(target("postgres://u@h", &[]).options.get_application_name(), Some("eval-fabric"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn where_nobody_names_a_user_it_is_the_one_of_the_system() {
+        let id = std::process::Command::new("id").arg("-un").output().expect("every Unix has it");
+        let user = String::from_utf8(id.stdout).expect("text");
+        let place = format!("postgres://{0}@h:5432/{0}", encode(user.trim()));
+        assert_eq!(target("postgres://h", &[]).name, place);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Makes as many spans as a run of N items with one judge, and says what they cost: wall time and CPU. Where they go is said by
-//! the `OTEL_*` variables, as for `ef`. Between spans it computes something, about as much as `ef run` does for an item that
-//! costs nothing to evaluate; 0 leaves that out. What it uses without the variables is to be subtracted.
+//! the `OTEL_*` variables, as for `ef`. A second number makes it compute something for about so many microseconds after each
+//! item, so that it makes no more spans than can be sent; what it uses without the variables is then to be subtracted.
 //!
-//! `cargo run --release -p ef-telemetry --example spans -- 100000 20`
+//! `cargo run --release -p ef-telemetry --example spans -- 100000`
 
 #![allow(clippy::print_stdout, reason = "an example prints what it measured")]
 
@@ -18,8 +18,9 @@ use tracing::{Instrument, Span};
 
 fn main() {
     let number = |place, default| std::env::args().nth(place).and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (items, micros) = (number(1, 100_000), number(2, 20));
-    let logs = Logs { format: LogFormat::Human, color: false, write: Arc::new(|line| println!("{line}")) };
+    let (items, micros) = (number(1, 100_000), number(2, 0));
+    let logs =
+        Logs { format: LogFormat::Human, color: false, errors: true, write: Arc::new(|line| println!("{line}")) };
     let telemetry = Telemetry::start(&Environment::new(std::env::vars()), logs);
     let (begun, before) = (Instant::now(), cpu());
     run(items, micros);

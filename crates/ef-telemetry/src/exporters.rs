@@ -8,8 +8,10 @@ use opentelemetry_otlp::{
     Compression, LogExporter, MetricExporter, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig,
     WithTonicConfig,
 };
-
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::LogExporter as _;
 use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::trace::SpanExporter as _;
 
 use crate::outlet::Outlet;
 use crate::settings::{Otlp, Protocol};
@@ -18,22 +20,26 @@ use crate::transport::{Http, grpc_tls};
 /// Says in a word that an exporter cannot be made; what the library says may quote an address.
 const UNUSABLE: &str = "the exporter cannot be set up";
 
-/// For spans.
-pub(crate) fn of_spans(otlp: &Otlp, outlet: Arc<Outlet>) -> Result<SpanExporter, String> {
-    match otlp.protocol {
+/// For spans, as those of this resource.
+pub(crate) fn of_spans(otlp: &Otlp, resource: &Resource, outlet: Arc<Outlet>) -> Result<SpanExporter, String> {
+    let mut exporter = match otlp.protocol {
         Protocol::Http => http(SpanExporter::builder().with_http(), otlp, outlet)?.build(),
         Protocol::Grpc => grpc(SpanExporter::builder().with_tonic(), otlp)?.build(),
     }
-    .map_err(|_| UNUSABLE.to_owned())
+    .map_err(|_| UNUSABLE.to_owned())?;
+    exporter.set_resource(resource);
+    Ok(exporter)
 }
 
-/// For log records.
-pub(crate) fn of_records(otlp: &Otlp, outlet: Arc<Outlet>) -> Result<LogExporter, String> {
-    match otlp.protocol {
+/// For log records, as those of this resource.
+pub(crate) fn of_records(otlp: &Otlp, resource: &Resource, outlet: Arc<Outlet>) -> Result<LogExporter, String> {
+    let mut exporter = match otlp.protocol {
         Protocol::Http => http(LogExporter::builder().with_http(), otlp, outlet)?.build(),
         Protocol::Grpc => grpc(LogExporter::builder().with_tonic(), otlp)?.build(),
     }
-    .map_err(|_| UNUSABLE.to_owned())
+    .map_err(|_| UNUSABLE.to_owned())?;
+    exporter.set_resource(resource);
+    Ok(exporter)
 }
 
 /// For metrics. They are read one last time at the end of a process, and each reading has all that was counted so far:

@@ -1,11 +1,10 @@
 //! Which events are logged: a level for our own crates, and levels for what has a certain target.
 
+use ef_model::telemetry::SPAN_TARGET;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Filter};
-
-use ef_model::telemetry::SPAN_TARGET;
 
 /// Which events are logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +68,7 @@ fn is_below(target: &str, prefix: &str) -> bool {
 }
 
 /// Whether the target is one of this project's crates, whose events hold no payload.
-fn is_own(target: &str) -> bool {
+pub(crate) fn is_own(target: &str) -> bool {
     let package = target.split("::").next().unwrap_or(target);
     package == "eval_fabric" || package.starts_with("ef_")
 }
@@ -125,7 +124,14 @@ impl<S: Subscriber> Filter<S> for SpanFilter {
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if metadata.target() == SPAN_TARGET { Interest::always() } else { Interest::never() }
+        if metadata.target() != SPAN_TARGET {
+            Interest::never()
+        } else if metadata.is_span() {
+            // There is a gate to ask for each. An event of a span that was not made goes nowhere in any case.
+            Interest::sometimes()
+        } else {
+            Interest::always()
+        }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

@@ -2,6 +2,7 @@
 
 mod console;
 mod exporters;
+mod gate;
 mod levels;
 mod line;
 mod log_lines;
@@ -41,12 +42,19 @@ pub struct Logs {
     pub format: LogFormat,
     /// Whether lines for people are coloured.
     pub color: bool,
+    /// Whether our own lines at `ERROR` are written. Whoever tells a person what has ended a run leaves them out; what is
+    /// exported has them in any case.
+    pub errors: bool,
     /// Gets whole lines, without a newline at the end. It is called from any thread, and must not log anything itself.
     pub write: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl fmt::Debug for Logs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Logs").field("format", &self.format).field("color", &self.color).finish_non_exhaustive()
+        f.debug_struct("Logs")
+            .field("format", &self.format)
+            .field("color", &self.color)
+            .field("errors", &self.errors)
+            .finish_non_exhaustive()
     }
 }

@@ -4,11 +4,12 @@ use std::fmt;
 
 use jiff::Timestamp;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use crate::Logs;
+use crate::levels::is_own;
 use crate::line::{FieldValue, Line};
 use crate::process::RunCell;
 
@@ -28,9 +29,12 @@ impl LogLines {
 
 impl<S: Subscriber> Layer<S> for LogLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        if !self.logs.errors && *metadata.level() == Level::ERROR && is_own(metadata.target()) {
+            return;
+        }
         let mut said = Said::default();
         event.record(&mut said);
-        let metadata = event.metadata();
         let run = self.run.get();
         let line = Line {
             time: Timestamp::now(),

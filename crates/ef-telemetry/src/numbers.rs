@@ -55,6 +55,11 @@ impl Numbers {
         &self.provider
     }
 
+    /// Whether the last numbers could not be sent.
+    pub(crate) fn is_in_trouble(&self) -> bool {
+        self.outlet.as_ref().is_some_and(|outlet| outlet.is_failing())
+    }
+
     /// Sends the last numbers, if that takes no longer than patience lasts; returns how many times sending failed.
     pub(crate) fn finish(self, patience: Patience) -> u64 {
         let Self { provider, outlet, cancel } = self;
@@ -122,7 +127,7 @@ impl PushMetricExporter for Sending {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         match self.send(metrics) {
             Some(Ok(())) => {
-                self.outlet.succeeded();
+                self.outlet.succeeded(1);
                 Ok(())
             }
             Some(Err(reason)) => {

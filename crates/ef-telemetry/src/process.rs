@@ -15,6 +15,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
 use crate::console::ConsoleSpans;
+use crate::gate::{AtGate, Gate};
 use crate::levels::{LogFilter, SpanFilter};
 use crate::log_lines::LogLines;
 use crate::meters::{RunMeters, StoreMeters};
@@ -109,7 +110,7 @@ impl Telemetry {
             active.store_meters = Some(StoreMeters::new(&meter));
         }
         if settings.traces.any() {
-            let (provider, sender) = traces(settings, started, &logs, &run);
+            let Traces { provider, sender, gate } = traces(settings, started, &logs, &run);
             let layer = tracing_opentelemetry::layer()
                 .with_tracer(provider.tracer_with_scope(scope()))
                 .with_location(false)
@@ -119,7 +120,7 @@ impl Telemetry {
                 .with_tracked_inactivity(false)
                 // Attaching a context costs at each poll; whoever needs the current span asks the propagator.
                 .with_context_activation(false);
-            layers.push(layer.with_filter(SpanFilter).boxed());
+            layers.push(layer.and_then(AtGate(gate)).with_filter(SpanFilter).boxed());
             (active.traces, active.spans) = (Some(provider), sender);
         }
         if let Some(otlp) = &settings.logs.otlp {
@@ -172,7 +173,8 @@ impl Telemetry {
     pub fn shut_down(self) {
         let Some(active) = self.active else { return };
         let in_trouble = active.spans.as_ref().is_some_and(Sender::is_in_trouble)
-            || active.records.as_ref().is_some_and(Sender::is_in_trouble);
+            || active.records.as_ref().is_some_and(Sender::is_in_trouble)
+            || active.numbers.as_ref().is_some_and(Numbers::is_in_trouble);
         let patience = Patience::at_the_end(active.started.elapsed(), in_trouble);
         let Active { spans, records, numbers, traces, logger, .. } = active;
         let lost = std::thread::scope(|scope| {
@@ -225,25 +227,31 @@ fn scope() -> InstrumentationScope {
     InstrumentationScope::builder("eval_fabric").with_version(env!("CARGO_PKG_VERSION")).build()
 }
 
-fn traces(
-    settings: &Settings,
-    started: Instant,
-    logs: &Logs,
-    run: &RunCell,
-) -> (SdkTracerProvider, Option<Sender<SpanData>>) {
+/// What makes spans, who sends them, and what says whether one more is to be made.
+struct Traces {
+    provider: SdkTracerProvider,
+    sender: Option<Sender<SpanData>>,
+    gate: Option<Arc<Gate>>,
+}
+
+fn traces(settings: &Settings, started: Instant, logs: &Logs, run: &RunCell) -> Traces {
     let mut builder =
         SdkTracerProvider::builder().with_sampler(settings.sampler.clone()).with_resource(settings.resource.clone());
     if settings.traces.console {
         builder = builder.with_span_processor(ConsoleSpans::new(logs.clone(), run.clone()));
     }
-    let Some(otlp) = &settings.traces.otlp else { return (builder.build(), None) };
+    let Some(otlp) = &settings.traces.otlp else {
+        return Traces { provider: builder.build(), sender: None, gate: None };
+    };
     let queue = Arc::new(Queue::new(settings.spans, started));
     let outlet = Arc::new(Outlet::new(Signal::Traces, otlp.host.clone()));
     let (otlp, resource, of_exporter) = (otlp.clone(), settings.resource.clone(), Arc::clone(&outlet));
     let sender = Sender::start("ef-spans", Arc::clone(&queue), outlet, move || {
-        Ok(spans::Exporting::new(exporters::of_spans(&otlp, of_exporter)?, &resource))
+        exporters::of_spans(&otlp, &resource, of_exporter)
     });
-    (builder.with_span_processor(spans::Queueing::new(queue)).build(), sender)
+    // The console shows all spans, whatever becomes of them elsewhere.
+    let gate = (!settings.traces.console).then(|| queue.gate());
+    Traces { provider: builder.with_span_processor(spans::Queueing::new(queue)).build(), sender, gate }
 }
 
 fn log_records(
@@ -256,7 +264,7 @@ fn log_records(
     let outlet = Arc::new(Outlet::new(Signal::Logs, otlp.host.clone()));
     let (otlp, resource, of_exporter) = (otlp.clone(), settings.resource.clone(), Arc::clone(&outlet));
     let sender = Sender::start("ef-logs", Arc::clone(&queue), outlet, move || {
-        Ok(records::Exporting::new(exporters::of_records(&otlp, of_exporter)?, &resource))
+        exporters::of_records(&otlp, &resource, of_exporter)
     });
     let provider = SdkLoggerProvider::builder()
         .with_resource(settings.resource.clone())

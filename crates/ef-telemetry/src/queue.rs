@@ -1,11 +1,12 @@
 //! What waits to be sent: a bounded queue that holds its producers back while sending goes well, and never otherwise.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::gate::Gate;
 use crate::patience::{self, Pace};
 use crate::settings::Batching;
 
@@ -17,6 +18,8 @@ pub(crate) struct Queue<T> {
     ready: Notify,
     /// There is room, or no use in waiting for it.
     room: Condvar,
+    /// Shut while what is made would not fit.
+    gate: Arc<Gate>,
     batching: Batching,
     started: Instant,
 }
@@ -29,8 +32,8 @@ struct State<T> {
     failing: bool,
     /// Since when a batch has been under way.
     sending_since: Option<Instant>,
-    /// How long the last one took.
-    last_took: Option<Duration>,
+    /// How long the last two took.
+    took: [Option<Duration>; 2],
     /// How many producers are held back.
     held: usize,
     /// Since when there has been one.
@@ -44,7 +47,7 @@ struct State<T> {
 impl<T> State<T> {
     fn pace(&self, now: Instant) -> Pace {
         let current = self.sending_since.map(|since| now.saturating_duration_since(since));
-        Pace { last: self.last_took, current }
+        Pace { last: self.took.iter().flatten().min().copied(), current }
     }
 
     fn held_until(&self, now: Instant) -> Duration {
@@ -60,13 +63,25 @@ impl<T> Queue<T> {
             closed: false,
             failing: false,
             sending_since: None,
-            last_took: None,
+            took: [None; 2],
             held: 0,
             held_since: started,
             held_for: Duration::ZERO,
             dropped: 0,
         };
-        Self { state: Mutex::new(state), ready: Notify::new(), room: Condvar::new(), batching, started }
+        Self {
+            state: Mutex::new(state),
+            ready: Notify::new(),
+            room: Condvar::new(),
+            gate: Arc::default(),
+            batching,
+            started,
+        }
+    }
+
+    /// What whoever makes things may ask before, so as not to make what would be dropped.
+    pub(crate) fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.gate)
     }
 
     /// How it is sent.
@@ -87,6 +102,7 @@ impl<T> Queue<T> {
         }
         if state.closed || state.items.len() >= self.batching.queue {
             state.dropped += 1;
+            self.gate.shut();
             return;
         }
         state.items.push_back(item);
@@ -131,6 +147,11 @@ impl<T> Queue<T> {
                     let count = state.items.len().min(self.batching.batch);
                     let batch = state.items.drain(..count).collect();
                     state.sending_since = Some(Instant::now());
+                    // A batch after a failure is one that is tried. What would take its place is most likely dropped, so
+                    // the rest is tried first; the gate is open before there is nothing left to try.
+                    if !state.closed && (!state.failing || state.items.len() < self.batching.batch) {
+                        self.gate.open();
+                    }
                     drop(state);
                     self.room.notify_all();
                     return Some(batch);
@@ -153,7 +174,7 @@ impl<T> Queue<T> {
     /// Tells how the batch that was taken fared. Where it could not be sent, nobody waits for room.
     pub(crate) fn sent(&self, well: bool) {
         let mut state = self.state();
-        state.last_took = state.sending_since.take().map(|since| since.elapsed());
+        state.took = [state.took[1], state.sending_since.take().map(|since| since.elapsed())];
         state.failing = !well;
         drop(state);
         self.room.notify_all();
@@ -173,18 +194,23 @@ impl<T> Queue<T> {
 
     /// Takes no more.
     pub(crate) fn close(&self) {
-        self.state().closed = true;
+        self.shut(&mut self.state());
         self.ready.notify_one();
         self.room.notify_all();
     }
 
-    /// Takes no more, drops what waits, and returns how many were dropped in all.
+    /// Takes no more, drops what waits, and returns how many were dropped in all, those that were not made included.
     pub(crate) fn give_up(&self) -> u64 {
         let mut state = self.state();
-        state.closed = true;
+        self.shut(&mut state);
         state.dropped += state.items.len() as u64;
         state.items.clear();
-        state.dropped
+        state.dropped + self.gate.kept_out()
+    }
+
+    fn shut(&self, state: &mut State<T>) {
+        state.closed = true;
+        self.gate.shut();
     }
 
     /// Ends when no more are taken.

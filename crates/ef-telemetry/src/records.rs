@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LogRecord;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogBatch, LogExporter, LogProcessor, SdkLogRecord, SdkLogger, SdkLoggerProvider};
 use tracing::dispatcher::WeakDispatch;
@@ -56,24 +55,10 @@ impl LogProcessor for Queueing {
     }
 }
 
-/// Sends log records by an exporter of the SDK.
-#[derive(Debug)]
-pub(crate) struct Exporting<E> {
-    exporter: E,
-}
-
-impl<E: LogExporter> Exporting<E> {
-    /// By this exporter, as records of this resource.
-    pub(crate) fn new(mut exporter: E, resource: &Resource) -> Self {
-        exporter.set_resource(resource);
-        Self { exporter }
-    }
-}
-
-impl<E: LogExporter + 'static> Export<Record> for Exporting<E> {
+impl Export<Record> for opentelemetry_otlp::LogExporter {
     async fn export(&self, batch: Vec<Record>) -> OTelSdkResult {
         let borrowed: Vec<_> = batch.iter().map(|(record, scope)| (record, scope)).collect();
-        self.exporter.export(LogBatch::new(&borrowed)).await
+        LogExporter::export(self, LogBatch::new(&borrowed)).await
     }
 }
 

@@ -17,9 +17,9 @@ use crate::queue::Queue;
 /// How long the first thing waits for others: so short that a collector that is not there shows early.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// How long the first pause after a failure is; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause after a failure.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Sends a queue's things in batches.
 pub(crate) trait Export<T>: 'static {
@@ -129,7 +129,7 @@ impl<T> Work<T> {
             match result {
                 Ok(()) => {
                     pause = Duration::ZERO;
-                    self.outlet.succeeded();
+                    self.outlet.succeeded(count);
                 }
                 Err(error) => {
                     self.outlet.failed(count, &reason(&error));

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Array, Context, Value};
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 
@@ -41,24 +40,10 @@ impl SpanProcessor for Queueing {
     }
 }
 
-/// Sends spans by an exporter of the SDK.
-#[derive(Debug)]
-pub(crate) struct Exporting<E> {
-    exporter: E,
-}
-
-impl<E: SpanExporter> Exporting<E> {
-    /// By this exporter, as spans of this resource.
-    pub(crate) fn new(mut exporter: E, resource: &Resource) -> Self {
-        exporter.set_resource(resource);
-        Self { exporter }
-    }
-}
-
-impl<E: SpanExporter + 'static> Export<SpanData> for Exporting<E> {
+impl Export<SpanData> for opentelemetry_otlp::SpanExporter {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
         batch.iter_mut().for_each(tidy);
-        self.exporter.export(batch).await
+        SpanExporter::export(self, batch).await
     }
 }
 

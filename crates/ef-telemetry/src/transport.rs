@@ -10,6 +10,8 @@ use std::sync::Arc;
 use ef_model::Environment;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
 use reqwest::{NoProxy, Proxy};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -71,6 +73,7 @@ impl Http {
             }
             body.extend_from_slice(&chunk);
         }
+        self.outlet.reject(if status.is_success() { rejected(&body) } else { 0 });
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
@@ -89,6 +92,13 @@ impl HttpClient for Http {
     {
         Box::pin(self.send(request))
     }
+}
+
+/// How many things a collector says that it has not taken. Its answers about metrics and log records differ from those about
+/// spans in the names of their fields alone.
+fn rejected(answer: &[u8]) -> u64 {
+    let answer = ExportTraceServiceResponse::decode(answer).unwrap_or_default();
+    answer.partial_success.map_or(0, |partial| partial.rejected_spans.try_into().unwrap_or(0))
 }
 
 /// What went wrong, in words of ours.
@@ -197,7 +207,37 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse};
+    use opentelemetry_proto::tonic::collector::metrics::v1::{
+        ExportMetricsPartialSuccess, ExportMetricsServiceResponse,
+    };
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
+
     use super::*;
+
+    #[test]
+    fn an_answer_that_is_no_partial_success_rejects_nothing() {
+        let partial = |rejected_spans| ExportTraceServiceResponse {
+            partial_success: Some(ExportTracePartialSuccess { rejected_spans, error_message: "a reason".to_owned() }),
+        };
+        assert_eq!(rejected(&partial(7).encode_to_vec()), 7);
+        assert_eq!(rejected(&partial(-1).encode_to_vec()), 0);
+        assert_eq!(rejected(&ExportTraceServiceResponse::default().encode_to_vec()), 0);
+        for other in [&b""[..], b"{}", b"<html>", &[0x0a, 0xff], &[0xff; 40]] {
+            assert_eq!(rejected(other), 0, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn answers_about_metrics_and_log_records_are_read_alike() {
+        let metrics = ExportMetricsServiceResponse {
+            partial_success: Some(ExportMetricsPartialSuccess { rejected_data_points: 3, ..Default::default() }),
+        };
+        let logs = ExportLogsServiceResponse {
+            partial_success: Some(ExportLogsPartialSuccess { rejected_log_records: 4, ..Default::default() }),
+        };
+        assert_eq!((rejected(&metrics.encode_to_vec()), rejected(&logs.encode_to_vec())), (3, 4));
+    }
 
     #[test]
     fn no_proxy_has_to_do_with_this_machine() {

@@ -20,7 +20,7 @@ fn with_nothing_asked_for_there_is_no_thread_and_no_span_but_log_lines() {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&lines);
     let write = Arc::new(move |line: &str| kept.lock().expect("no panic").push(line.to_owned()));
-    let logs = Logs { format: LogFormat::Json, color: false, write };
+    let logs = Logs { format: LogFormat::Json, color: false, errors: true, write };
     let before = threads();
     if before.is_none() {
         eprintln!("SKIPPED: this system does not tell how many threads a process has");

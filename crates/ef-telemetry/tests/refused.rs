@@ -21,7 +21,8 @@ fn invariant_10_a_collector_that_is_not_there_is_told_once_for_each_signal_with_
         ("OTEL_EXPORTER_OTLP_HEADERS".to_owned(), "api-key=pa55".to_owned()),
         ("EVAL_FABRIC_LOG_LEVEL".to_owned(), "warn".to_owned()),
     ]);
-    let telemetry = Telemetry::start(&environment, Logs { format: LogFormat::Human, color: false, write });
+    let telemetry =
+        Telemetry::start(&environment, Logs { format: LogFormat::Human, color: false, errors: true, write });
     let begun = Instant::now();
     // More than the queue takes: nothing may wait for it.
     for _ in 0..20_000 {

@@ -10,6 +10,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Span, Subscriber};
 use tracing_subscriber::Registry;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -78,6 +79,12 @@ impl Recorder {
     #[must_use]
     pub fn subscriber(&self) -> impl Subscriber + Send + Sync + 'static {
         Registry::default().with(self.clone())
+    }
+
+    /// The same for one who makes no spans of this name, as where telemetry cannot keep up.
+    #[must_use]
+    pub fn subscriber_without(&self, name: &'static str) -> impl Subscriber + Send + Sync + 'static {
+        Registry::default().with(self.clone().with_filter(filter_fn(move |metadata| metadata.name() != name)))
     }
 
     /// Instruments that tell it of numbers, and ask it for the current span.

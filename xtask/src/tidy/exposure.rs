@@ -40,6 +40,7 @@ const MAY_SEE: &[(&str, &str)] = &[
     ("crates/ef-judges/src/text.rs", "the text that judges score"),
     ("crates/ef-metrics/src/cluster.rs", "puts items into groups by their metadata, and keeps the group's digest"),
     ("crates/ef-model/src/payload.rs", "defines it"),
+    ("crates/ef-model/src/secret.rs", "looks for a secret in a text"),
     ("crates/ef-plugin/src/contract/checks.rs", "looks for payloads in messages in order to refuse them"),
     ("crates/ef-plugin/src/contract/samples.rs", "its own tests"),
     ("crates/ef-plugin/src/contract/subject.rs", "compares answers, and gives a config to its factory"),

@@ -96,15 +96,21 @@ fn rows(world: &World, does: &[&str]) -> String {
     does.iter().map(row).collect()
 }
 
+/// A world, a server of models whose answers are markers, and the key that it wants.
+fn with_server(way: Way) -> (World, ModelServer, String) {
+    let world = World::new(way);
+    let (said, why) = (world.payload("answer of a model"), world.payload("rationale of a model"));
+    let key = world.secret("key of a model");
+    let server = ModelServer::start(script(&said, &why).with_key(key.as_str()));
+    world.set("MODEL_KEY", &key);
+    (world, server, key)
+}
+
 #[test]
 fn invariant_8_what_models_are_asked_and_say_is_in_the_store_alone() {
     for provider in ["openai", "anthropic"] {
         Way::each(|way| {
-            let world = World::new(way);
-            let (said, why) = (world.payload("answer of a model"), world.payload("rationale of a model"));
-            let key = world.secret("key of a model");
-            let server = ModelServer::start(script(&said, &why).with_key(key.as_str()));
-            world.set("MODEL_KEY", &key);
+            let (world, server, key) = with_server(way);
             world.write("spec.yaml", spec(&server, provider, "{max_retries: 1}"));
             world.write("data.jsonl", rows(&world, &DOES));
             world.ef("run spec.yaml --dataset data.jsonl --run-id one", 0);
@@ -129,11 +135,7 @@ fn invariant_8_what_models_are_asked_and_say_is_in_the_store_alone() {
 #[test]
 fn invariant_8_a_run_that_a_provider_ends_says_nothing_of_what_was_asked() {
     Way::each(|way| {
-        let world = World::new(way);
-        let (said, why) = (world.payload("answer of a model"), world.payload("rationale of a model"));
-        let key = world.secret("key of a model");
-        let server = ModelServer::start(script(&said, &why).with_key(key.as_str()));
-        world.set("MODEL_KEY", &key);
+        let (world, server, key) = with_server(way);
         world.write("spec.yaml", spec(&server, "openai", "{max_concurrent: 1}"));
         world.write("data.jsonl", rows(&world, &["good", "do-quota"]));
         world.ef("run spec.yaml --dataset data.jsonl --run-id poor", 3);

@@ -94,6 +94,26 @@ fn with_json_what_goes_wrong_is_an_object_with_its_exit_code_places_and_help() {
 }
 
 #[test]
+fn what_ends_a_run_is_told_a_person_once_and_a_program_in_the_log_too() {
+    let folder = Folder::new();
+    folder.write("broken.json", "[{\"item_id\": \"a\", \"input\": 1}, }");
+    let run = |arguments: &str| folder.ef_with(format!("run spec.yaml {arguments}").split_whitespace(), "", INFO);
+    let ended = run("--dataset broken.json").exits(2);
+    assert!(ended.stderr.contains("trace store opened") && !ended.stderr.contains(" ERROR "), "{ended}");
+    assert_eq!(ended.stderr.matches("the file ends before").count(), 1, "{ended}");
+    let lines = objects(&run("--dataset broken.json --log-format json").exits(2));
+    let errors: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
+    let [logged, told] = &errors[..] else { panic!("the log and the command say it: {lines:#?}") };
+    assert_eq!((&logged["message"], &told["exit_code"]), (&Value::from("run ended early"), &Value::from(2)));
+
+    folder.write("spec.yaml", format!("{SPEC}runtime: {{on_failure: abort}}\n"));
+    folder.write("data.jsonl", "{\"item_id\": \"a\", \"input\": 1}\n{");
+    let ended = run("--dataset data.jsonl --format json").exits(3);
+    assert_eq!(ended.stderr.matches("the run ended early").count(), 1, "{ended}");
+    assert!(ended.stdout.contains("aborted"), "{ended}");
+}
+
+#[test]
 fn a_setting_that_cannot_be_used_is_named_and_the_run_goes_on() {
     let folder = Folder::new();
     let environment = [("EVAL_FABRIC_LOG_LEVEL", "loud"), ("OTEL_TRACES_EXPORTER", "zipkin")];

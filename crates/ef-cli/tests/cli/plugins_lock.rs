@@ -15,10 +15,14 @@ fn a_locked_run_refuses_whatever_has_changed_and_says_what() {
     run(&folder, "locked", "--locked").exits(0);
     folder.ef("replay locked --judges-only --locked").exits(0);
 
-    folder.write("plugin.py", format!("{PLUGIN}# changed\n"));
+    folder.write("plugin.py", format!("open('started', 'w')\n{PLUGIN}"));
     let ended = run(&folder, "changed", "--locked").exits(5);
     assert!(ended.stderr.contains("the plugin `acme` has changed"), "{ended}");
+    let ended = folder.ef("replay locked --judges-only --locked").exits(5);
+    assert!(ended.stderr.contains("the plugin `acme` has changed"), "{ended}");
+    assert!(!folder.has("started"), "what has changed is not even started");
     run(&folder, "free", "").exits(0);
+    assert!(folder.has("started"), "nothing else keeps it from being started");
     assert_eq!(lock, folder.read("ef-plugins.lock"), "nothing is updated by itself");
     folder.write("plugin.py", PLUGIN);
 

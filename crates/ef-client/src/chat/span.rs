@@ -1,7 +1,7 @@
 //! The span of one call of a model, by the OpenTelemetry conventions for generative AI: what is asked for and what it used,
 //! and nothing of what is said.
 
-use ef_model::telemetry::SPAN_TARGET;
+use ef_model::telemetry::{self, SPAN_TARGET};
 use ef_model::{CallError, Usage};
 use tracing::field::Empty;
 use tracing::{Span, info_span, record_all};
@@ -12,8 +12,6 @@ use crate::Endpoint;
 
 /// The longest name of a model.
 const LONGEST_MODEL: usize = 128;
-/// The longest reason why a model stopped, and the longest code of an error.
-const LONGEST_WORD: usize = 64;
 
 /// The span of a call that has its turn.
 pub(super) fn of_call(api: Api, config: &ModelConfig, request: &ChatRequest, endpoint: &Endpoint) -> Span {
@@ -57,11 +55,11 @@ pub(super) fn answered(span: &Span, answered: &Result<ChatReply, CallError>) {
     let (usage, error) = match answered {
         Ok(reply) => {
             let model = reply.model.as_deref().filter(|model| is_model(model));
-            let reason = reply.finish_reason.as_deref().filter(|reason| is_word(reason));
+            let reason = reply.finish_reason.as_deref().filter(|reason| telemetry::is_code(reason));
             record_all!(span, "gen_ai.response.model" = model, "gen_ai.response.finish_reasons" = reason);
             (reply.usage, None)
         }
-        Err(error) => (error.usage, Some(if is_word(&error.code) { error.code.as_ref() } else { "_OTHER" })),
+        Err(error) => (error.usage, Some(telemetry::code(&error.code))),
     };
     let Usage { input_tokens, output_tokens, .. } = usage;
     record_all!(
@@ -91,9 +89,4 @@ fn signed(number: u64) -> i64 {
 fn is_model(name: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:/+".contains(&byte);
     (1..=LONGEST_MODEL).contains(&name.len()) && name.bytes().all(is_part)
-}
-
-fn is_word(word: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    (1..=LONGEST_WORD).contains(&word.len()) && word.bytes().all(is_part)
 }

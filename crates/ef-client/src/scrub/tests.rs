@@ -1,6 +1,4 @@
-//! Whatever way a secret is written, it does not come back.
-
-use proptest::prelude::*;
+//! A key does not come back. In which forms it is found is tested where it is looked for, in ef-model.
 
 use super::*;
 
@@ -15,16 +13,10 @@ fn scrubbed(text: &str) -> String {
 #[test]
 fn a_secret_is_removed_however_it_is_escaped() {
     let json = serde_json::Value::from(KEY).to_string();
-    let json_twice = serde_json::Value::from(json.as_str()).to_string();
-    let unicode: String = KEY.chars().map(|c| format!("\\u{:04X}", c as u32)).collect();
     let percent: String = KEY.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let slashed = KEY.replace('\\', "\\\\").replace('/', "\\/").replace('"', "\\\"");
     assert_eq!(scrubbed(&format!("Bearer {KEY}!")), "Bearer [redacted]!");
     assert_eq!(scrubbed(&json), r#""[redacted]""#);
-    assert!(scrubbed(&json_twice).contains("[redacted]"), "{}", scrubbed(&json_twice));
-    assert_eq!(scrubbed(&unicode), "[redacted]");
     assert_eq!(scrubbed(&percent), "[redacted]");
-    assert_eq!(scrubbed(&slashed), "[redacted]");
     assert_eq!(scrubbed(&format!("{KEY}{KEY} {KEY}")), "[redacted][redacted] [redacted]");
 }
 
@@ -54,33 +46,4 @@ fn headers_are_scrubbed_too() {
     headers.insert("x-echo", HeaderValue::from_static("Bearer 0123456789abcdef"));
     Scrubber::new(Some(&Secret::new("0123456789abcdef".to_owned()))).headers(&mut headers);
     assert_eq!(headers["x-echo"], "Bearer [redacted]");
-}
-
-proptest! {
-    #[test]
-    fn no_secret_survives_in_any_mixture(
-        secret in "[ -~]{8,20}",
-        before in "[\\\\%a-z\"u0]{0,20}",
-        after in "[\\\\%a-z\"u0]{0,20}",
-        forms in prop::collection::vec(0..3_u8, 20),
-    ) {
-        prop_assume!(!REPLACEMENT.contains(&secret));
-        let written: String = secret.bytes().zip(forms).map(|(byte, form)| match form {
-            // A backslash that stands as it is would escape what follows.
-            0 if byte != b'\\' => char::from(byte).to_string(),
-            1 => format!("%{byte:02X}"),
-            _ => format!("\\u{byte:04x}"),
-        }).collect();
-        let mut text = format!("{before} {written} {after}");
-        Scrubber::new(Some(&Secret::new(secret.clone()))).text(&mut text);
-        prop_assert!(text.contains(REPLACEMENT), "{text}");
-        prop_assert!(!text.contains(&secret));
-    }
-
-    #[test]
-    fn what_holds_no_secret_stays_as_it_is(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let scrubber = Scrubber::new(Some(&Secret::new("a secret that is not in there".to_owned())));
-        let bytes = Bytes::from(bytes);
-        prop_assert_eq!(scrubber.bytes(bytes.clone()), bytes);
-    }
 }

@@ -3,7 +3,7 @@
 //! Records are read on one task while the payloads of those before are fetched and hashed on others, a bounded number of
 //! batches ahead of whoever takes them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ef_model::{
@@ -16,11 +16,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::verify::payloads_of;
 
 /// Records of a batch, at most.
-const RECORDS: usize = 1024;
+const RECORDS: usize = 2048;
 /// Payloads of a batch, at first and at least. Each may be as large as the spec allows.
 const FEW: usize = 32;
 /// Payloads of a batch, at most.
-const MANY: usize = 4096;
+const MANY: usize = 8192;
 /// What the payloads of a batch should come to, in bytes.
 const BYTES: usize = 4 << 20;
 /// Batches that are being made at the same time, and those that are ready.
@@ -105,10 +105,9 @@ async fn check(
     records: Vec<StoredRecord>,
     size: Arc<tokio::sync::watch::Sender<usize>>,
 ) -> Result<Vec<TaskCommit>, Broken> {
-    let mut digests: Vec<Digest> =
-        records.iter().flat_map(|stored| payloads_of(&stored.record)).map(|(_, digest)| digest).collect();
-    digests.sort_unstable();
-    digests.dedup();
+    let mut seen = HashSet::new();
+    let all = records.iter().flat_map(|stored| payloads_of(&stored.record)).map(|(_, digest)| digest);
+    let digests: Vec<Digest> = all.filter(|digest| seen.insert(*digest)).collect();
     let found = store.payloads(&digests).await?;
     let payloads: HashMap<Digest, Payload> =
         found.into_iter().flatten().map(|payload| (payload.digest(), payload)).collect();

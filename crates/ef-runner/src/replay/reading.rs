@@ -25,7 +25,7 @@ pub(crate) struct Replayed {
     pub(crate) row: DatasetRow,
     pub(crate) repeat: u32,
     /// What is taken over of it.
-    pub(crate) recorded: Option<Recorded>,
+    pub(crate) recorded: Option<Box<Recorded>>,
 }
 
 /// Why a stored run cannot be replayed any further.
@@ -161,7 +161,7 @@ impl Reader<'_> {
         };
         let output = output.map(|output| EvaluatorOutput { metadata: output_metadata, ..EvaluatorOutput::new(output) });
         let (trace, judgments) = taken_over(trace, judgments);
-        let recorded = self.outputs.then_some(Recorded { trace, output, judgments });
+        let recorded = self.outputs.then(|| Box::new(Recorded { trace, output, judgments }));
         Ok(Replayed { row, repeat, recorded })
     }
 }

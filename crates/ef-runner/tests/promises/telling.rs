@@ -112,6 +112,49 @@ async fn a_retry_is_an_event_of_the_same_span_and_the_last_failure_is_its_end() 
     assert!(retried.iter().all(|(id, kind)| id.as_str() == "test.evaluator" && *kind == ErrorKind::Transient));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_below_a_task_without_a_span_is_part_of_the_run() {
+    for without in ["eval.task", "eval.judge"] {
+        let store = MemoryStore::new();
+        let setup = Setup {
+            evaluator: ScriptedEvaluator::new(|_, context| async move {
+                let trace = context.trace().expect("a span is current").traceparent;
+                let output = EvaluatorOutput::new(Payload::from_text(&trace));
+                if context.attempt == 1 { Err(transient()) } else { Ok(output) }
+            }),
+            judge: ScriptedJudge::new(|_, output, context| async move {
+                let place = Recorder::place_of(output.output.expose().trim_matches('"')).expect("the recorder's own");
+                let is_right = context.attempt > 1;
+                if is_right { Ok(Verdict::scored(place == 0)) } else { Err(transient()) }
+            }),
+            ..Setup::new(&store)
+        };
+        let recorder = Recorder::default();
+        let _guard = tracing::subscriber::set_default(recorder.subscriber_without(without));
+        let (runner, _) = Runner::new(setup.plan());
+        let run = runner.with_instruments(recorder.instruments()).run(Box::new(ListSource::of_items(1)));
+        run.await.expect("it ends well");
+        let spans = recorder.spans();
+        let [run, below] = &spans[..] else { panic!("the run, and the task or the judgment: {spans:#?}") };
+        assert_eq!((run.name.as_str(), below.parent), ("eval.run", Some(0)));
+        assert_eq!(run.events, [], "of a task or judgment without a span");
+        assert_eq!(["attempt", "error.type"].map(|name| run.field(name)), ["", ""]);
+        let events: Vec<&str> = below.events.iter().map(|(name, _)| name.as_str()).collect();
+        if without == "eval.task" {
+            assert_eq!((below.name.as_str(), &events[..]), (JUDGE, &["retry", "gen_ai.evaluation.result"][..]));
+            let passed = &below.events[1].1["gen_ai.evaluation.score.label"];
+            assert_eq!(passed, "pass", "the evaluator was given the run's span to pass on");
+        } else {
+            assert_eq!(
+                (below.name.as_str(), &events[..]),
+                ("eval.task", &["retry"][..]),
+                "its own, not the judgment's"
+            );
+        }
+        assert_eq!(recorder.retried().len(), 2, "both are counted");
+    }
+}
+
 #[tokio::test]
 async fn whoever_is_called_knows_the_span_of_the_call() {
     fn current(context: &CallContext) -> usize {

@@ -18,7 +18,7 @@ fn logs(format: LogFormat) -> (Logs, Lines) {
     let lines = Lines::default();
     let kept = Arc::clone(&lines);
     let write = move |line: &str| kept.lock().expect("no panic").push(line.to_owned());
-    (Logs { format, color: false, write: Arc::new(write) }, lines)
+    (Logs { format, color: false, errors: true, write: Arc::new(write) }, lines)
 }
 
 /// Telemetry of this environment, and the lines that it writes.
@@ -296,5 +296,116 @@ fn a_collector_that_hangs_or_is_gone_holds_the_end_up_for_a_quarter_of_a_second(
             assert_eq!(told.len(), 1, "{mode:?} {protocol:?}: {lines:?}");
             assert!(told[0].contains("spans=3 log_records=2"), "{told:?}");
         }
+    }
+}
+
+/// A queue for a few spans.
+fn narrow(server: &OtlpServer) -> Vec<(String, String)> {
+    let mut all = server.variables(Protocol::Http);
+    all.extend(variables(&[("OTEL_BSP_MAX_QUEUE_SIZE", "8"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")]));
+    all
+}
+
+/// Asks for spans of tasks until one is made, or none; gives it with how many were asked for.
+fn task_that(is_made: bool, run: &tracing::Span) -> (tracing::Span, u64) {
+    let begun = Instant::now();
+    for asked in 1.. {
+        let task = tracing::info_span!(target: SPAN_TARGET, parent: run, "eval.task", status = Empty);
+        if task.is_disabled() != is_made {
+            return (task, asked);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{asked} spans were asked for");
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    unreachable!("it returns or fails")
+}
+
+#[test]
+fn no_span_is_made_that_would_be_dropped_until_the_collector_takes_them_again() {
+    let server = OtlpServer::start();
+    server.set_mode(Mode::Refuse { status: 400, retry_after: None });
+    let (telemetry, subscriber, lines) = set_up(narrow(&server));
+    let asked = with_default(&subscriber, || {
+        let run = tracing::info_span!(target: SPAN_TARGET, "eval.run", run_id = "r-1");
+        let (unmade, one) = task_that(false, &run);
+        unmade.record("status", "ok");
+        tracing::info!(target: SPAN_TARGET, parent: &unmade, "retry");
+        tracing::info!(target: "ef_runner::log", "run finishing");
+        server.set_mode(Mode::Serve);
+        let (made, other) = task_that(true, &run);
+        made.record("status", "ok");
+        assert!(!run.is_disabled());
+        1 + one + other
+    });
+    with_default(&subscriber, || telemetry.shut_down());
+    let spans = server.spans();
+    let run = spans.iter().find(|span| span.name == "eval.run").expect("the last one arrives");
+    let tasks: Vec<_> = spans.iter().filter(|span| span.name == "eval.task").collect();
+    assert!(tasks.iter().any(|task| task.attributes.contains_key("status")), "the one that was made again arrives");
+    for task in &tasks {
+        assert_eq!(task.parent_id.as_ref(), Some(&run.span_id));
+        assert!(task.events.is_empty());
+    }
+    let lines = lines.lock().expect("no panic").clone();
+    let told = lines.iter().find(|line| line.contains("telemetry was dropped")).expect("it is told");
+    let dropped = asked - spans.len() as u64;
+    assert!(told.contains(&format!("spans={dropped} ")), "{dropped} did not arrive, of {asked}: {told}");
+}
+
+#[test]
+fn the_console_shows_all_spans_whatever_becomes_of_them_elsewhere() {
+    let server = OtlpServer::start();
+    server.set_mode(Mode::Refuse { status: 400, retry_after: None });
+    let mut all = narrow(&server);
+    all.extend(variables(&[("OTEL_TRACES_EXPORTER", "otlp,console")]));
+    let (telemetry, subscriber, lines) = set_up(all);
+    with_default(&subscriber, || {
+        for _ in 0..100 {
+            drop(tracing::info_span!(target: SPAN_TARGET, "eval.task"));
+        }
+    });
+    telemetry.shut_down();
+    let shown = lines.lock().expect("no panic").iter().filter(|line| line.contains("eval.task")).count();
+    assert_eq!(shown, 100);
+}
+
+/// A collector that answers each request by HTTP with this body, on a connection of its own.
+fn answering(body: &'static [u8]) -> std::net::SocketAddr {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+            let mut length = 0;
+            for line in reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()) {
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().expect("a length");
+                }
+            }
+            reader.read_exact(&mut vec![0; length]).expect("the request's body");
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\nconnection: close\r\ncontent-length";
+            write!(stream, "{head}: {}\r\n\r\n", body.len()).expect("the client listens");
+            stream.write_all(body).expect("the client listens");
+        }
+    });
+    address
+}
+
+#[test]
+fn what_a_collector_says_it_has_not_taken_is_told_as_dropped_and_never_more_than_was_sent() {
+    // A partial success with so many rejected spans: two, and 2^63 - 1.
+    const TWO: &[u8] = &[0x0a, 2, 0x08, 2];
+    const ENDLESS: &[u8] = &[0x0a, 10, 0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
+    for (answer, expected) in [(TWO, "spans=2 "), (ENDLESS, "spans=3 ")] {
+        let endpoint = format!("http://{}", answering(answer));
+        let (telemetry, subscriber, lines) =
+            set_up(variables(&[("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]));
+        with_default(&subscriber, || a_run(&telemetry));
+        with_default(&subscriber, || telemetry.shut_down());
+        let lines = lines.lock().expect("no panic").clone();
+        let told = lines.iter().find(|line| line.contains("telemetry was dropped"));
+        assert!(told.is_some_and(|line| line.contains(expected)), "{expected}: {lines:?}");
     }
 }

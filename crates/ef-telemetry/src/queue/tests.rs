@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::thread;
 
+use proptest::prelude::*;
+
 use super::*;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -60,7 +62,10 @@ fn nobody_waits_for_longer_than_a_fortieth_of_the_time() {
 
 #[test]
 fn nothing_is_dropped_for_a_collector_that_is_quick_but_slower_than_the_run() {
-    let queue = queue(8, 4, Duration::ZERO);
+    let queue = queue(8, 4, LONG);
+    // Producers have been held back for more than a fortieth of the time: for one that is not quick they wait no more.
+    queue.state().held_for = LONG / 20;
+    queue.state().took = [Some(Duration::from_millis(1)); 2];
     let consumer = thread::spawn({
         let queue = Arc::clone(&queue);
         move || {
@@ -155,4 +160,102 @@ fn every_thing_is_given_once_or_counted_as_dropped() {
     given.sort_unstable();
     given.dedup();
     assert_eq!((total, given.len() as u64 + dropped(&queue)), (4000, 4000));
+}
+
+/// A queue that is full, whose producers may wait no more.
+fn full(size: usize, batch: usize) -> Arc<Queue<u32>> {
+    let queue = queue(size, batch, Duration::ZERO);
+    queue.state().held_for = LONG;
+    (0..=size).for_each(|item| queue.push(u32::try_from(item).expect("a few")));
+    queue
+}
+
+#[test]
+fn nothing_is_made_that_would_be_dropped_and_it_is_counted_as_dropped() {
+    let queue = full(4, 2);
+    let gate = queue.gate();
+    assert!(!gate.lets_in() && !gate.lets_in());
+    assert_eq!(queue.give_up(), 4 + 1 + 2, "what waited, what did not fit, and what was not made");
+}
+
+#[test]
+fn the_gate_is_open_until_something_is_dropped_and_as_soon_as_there_is_room_again() {
+    let queue = queue(4, 2, Duration::ZERO);
+    queue.state().held_for = LONG;
+    let gate = queue.gate();
+    (0..4).for_each(|item| queue.push(item));
+    assert!(gate.lets_in(), "full, but perhaps not for long");
+    queue.push(4);
+    assert!(!gate.lets_in());
+    assert_eq!(block_on(queue.next(LONG)), Some(vec![0, 1]));
+    assert!(gate.lets_in());
+    queue.close();
+    assert!(!gate.lets_in(), "it takes no more");
+    assert_eq!(block_on(queue.next(LONG)), Some(vec![2, 3]));
+    assert!(!gate.lets_in());
+}
+
+#[test]
+fn while_sending_fails_what_waits_is_tried_before_more_is_made() {
+    let queue = full(6, 2);
+    let gate = queue.gate();
+    queue.sent(false);
+    for (batch, is_open) in [(vec![0, 1], false), (vec![2, 3], false), (vec![4, 5], true)] {
+        assert_eq!(block_on(queue.next(LONG)), Some(batch));
+        assert_eq!(gate.lets_in(), is_open);
+        queue.sent(false);
+    }
+}
+
+#[test]
+fn once_sending_succeeds_again_there_is_no_gate() {
+    let queue = full(6, 2);
+    queue.sent(false);
+    assert_eq!(block_on(queue.next(LONG)), Some(vec![0, 1]));
+    assert!(!queue.gate().lets_in());
+    queue.sent(true);
+    assert_eq!(block_on(queue.next(LONG)), Some(vec![2, 3]));
+    assert!(queue.gate().lets_in());
+}
+
+/// What can happen to a queue.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Push,
+    Next,
+    Sent(bool),
+}
+
+proptest! {
+    #[test]
+    fn whoever_finds_the_gate_shut_can_rely_on_a_batch_that_is_tried(
+        size in 1_usize..9,
+        batch in 1_usize..9,
+        steps in prop::collection::vec(
+            prop_oneof![4 => Just(Step::Push), 1 => Just(Step::Next), 1 => any::<bool>().prop_map(Step::Sent)],
+            0..60,
+        ),
+    ) {
+        let batch = batch.min(size);
+        let queue = queue(size, batch, Duration::ZERO);
+        queue.state().held_for = LONG;
+        let gate = queue.gate();
+        let (mut made, mut taken) = (0, 0);
+        for step in steps {
+            match step {
+                Step::Push => {
+                    made += 1;
+                    if gate.lets_in() {
+                        queue.push(made);
+                    }
+                }
+                Step::Next if queue.state().items.is_empty() => {}
+                Step::Next => taken += block_on(queue.next(Duration::ZERO)).expect("it is open").len() as u64,
+                Step::Sent(well) => queue.sent(well),
+            }
+            let waiting = queue.state().items.len();
+            prop_assert!(gate.is_open() || waiting >= batch, "{waiting} wait, and the gate is shut for ever");
+        }
+        prop_assert_eq!(taken + queue.give_up(), u64::from(made), "each is given once or counted as dropped");
+    }
 }
