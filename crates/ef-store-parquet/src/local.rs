@@ -1,5 +1,6 @@
 //! A folder on disk, readable by its owner alone.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -93,11 +94,19 @@ impl LocalFolder {
         }
     }
 
+    /// Whether there is nothing but what killed writers left unfinished.
     pub(crate) fn is_empty(&self) -> Result<bool, BlobError> {
-        match fs::read_dir(&self.root) {
-            Ok(mut entries) => Ok(entries.next().is_none()),
+        let is_empty = || -> io::Result<bool> {
+            for entry in fs::read_dir(&self.root)? {
+                if !is_unfinished(&entry?.file_name()) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        match is_empty() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-            Err(error) => Err(BlobError::io("the folder cannot be read", &error)),
+            is_empty => is_empty.map_err(|error| BlobError::io("the folder cannot be read", &error)),
         }
     }
 
@@ -194,6 +203,11 @@ fn read_to_end(file: File, most: u64) -> io::Result<Bytes> {
     Ok(bytes.into())
 }
 
+/// Whether a file is one that its writer did not finish, or not yet.
+fn is_unfinished(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes())
+}
+
 fn walk(folder: &Path, prefix: &str, keys: &mut Vec<(String, u64)>) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         // A folder may be gone, or be a file of somebody else's.
@@ -205,7 +219,7 @@ fn walk(folder: &Path, prefix: &str, keys: &mut Vec<(String, u64)>) -> io::Resul
         let Ok(name) = entry.file_name().into_string() else { continue };
         if entry.file_type()?.is_dir() {
             walk(&entry.path(), &format!("{prefix}{name}/"), keys)?;
-        } else if !name.starts_with(UNFINISHED) {
+        } else if !is_unfinished(name.as_ref()) {
             match entry.metadata() {
                 Ok(metadata) => keys.push((format!("{prefix}{name}"), metadata.len())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -114,6 +114,18 @@ async fn what_a_killed_writer_left_is_no_data_and_is_cleared_away() {
 }
 
 #[tokio::test]
+async fn whoever_is_killed_while_a_store_is_made_leaves_room_for_one_and_a_foreign_file_does_not() {
+    let (folder, location) = folder();
+    std::fs::create_dir_all(root(&folder)).expect("made");
+    std::fs::write(root(&folder).join(".unfinished-1"), "half a marker").expect("written");
+    let store = open(&location).await;
+    begun(&store, "run", 1..=5).await;
+    std::fs::remove_file(root(&folder).join("_eval_fabric.json")).expect("removed");
+    let refused = ParquetStore::open_or_create(&location, &Environment::default()).await;
+    assert!(matches!(refused, Err(StoreError::NotAStore { .. })), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_foreign_file_among_the_tables_is_passed_over() {
     let (folder, location) = folder();
     let store = open(&location).await;
