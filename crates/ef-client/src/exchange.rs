@@ -46,7 +46,11 @@ impl<'a> Exchange<'a> {
             Err(Late::Attempt) => return Err(failure::attempt(&endpoint.host)),
         };
         let exchange = Self { endpoint, context, response, permit, started, received: 0 };
-        if exchange.response.status().is_success() { Ok(exchange) } else { Err(exchange.refused().await) }
+        if exchange.response.status().is_success() {
+            return Ok(exchange);
+        }
+        // Seldom, so that other calls are small.
+        Err(Box::pin(exchange.refused()).await)
     }
 
     /// Whether the answer says that it is of this type, such as `text/event-stream`.

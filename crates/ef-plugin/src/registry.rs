@@ -171,7 +171,7 @@ impl<F: ?Sized> Components<F> {
             let first = Box::new(first.identity.clone());
             return Err(RegistryError::Conflict { id: identity.id.clone(), kind, first, second: Box::new(identity) });
         }
-        let schema = ConfigSchema::compile(schema).map_err(|reason| RegistryError::Broken {
+        let schema = ConfigSchema::new(schema).map_err(|reason| RegistryError::Broken {
             id: identity.id.clone(),
             kind,
             reason: format!("its config schema is not a valid schema: {reason}"),

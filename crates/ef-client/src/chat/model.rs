@@ -1,5 +1,7 @@
 //! A model that is called.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +31,8 @@ pub struct ChatModel {
     path: &'static str,
     /// Whether the endpoint wants `max_completion_tokens` for the limit of tokens.
     says_completion_tokens: bool,
+    /// The bytes of the last request: the next one is about as long, and is written without growing.
+    last_body: Arc<AtomicUsize>,
 }
 
 /// What a protocol makes of an answer.
@@ -57,6 +61,10 @@ pub(super) trait Assembly {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Invalid(pub(super) &'static str);
 
+/// Room that is made for a request, in bytes, at least and at most: it grows where that is not enough.
+const LEAST_ROOM: usize = 512;
+const MOST_ROOM: usize = 64 << 10;
+
 impl ChatModel {
     /// Checks the config, finds the variables that it names and makes an endpoint.
     ///
@@ -78,7 +86,8 @@ impl ChatModel {
             Api::AnthropicMessages => "/v1/messages",
         };
         let says_completion_tokens = api == Api::OpenAiChat && setup::is_openai(endpoint.host());
-        Ok(Self { api, config: config.clone(), endpoint, headers, path, says_completion_tokens })
+        let last_body = Arc::default();
+        Ok(Self { api, config: config.clone(), endpoint, headers, path, says_completion_tokens, last_body })
     }
 
     /// The model's name, as the config has it.
@@ -234,15 +243,16 @@ impl ChatModel {
     }
 
     fn body(&self, request: &ChatRequest) -> Result<Bytes, CallError> {
-        let body = match self.api {
-            Api::OpenAiChat => serde_json::to_vec(&openai::Body {
-                config: &self.config,
-                request,
-                completion_tokens: self.says_completion_tokens,
-            }),
-            Api::AnthropicMessages => serde_json::to_vec(&anthropic::Body { config: &self.config, request }),
+        let room = self.last_body.load(Ordering::Relaxed).clamp(LEAST_ROOM, MOST_ROOM);
+        let mut body = Vec::with_capacity(room + room / 8);
+        let (config, completion_tokens) = (&self.config, self.says_completion_tokens);
+        let written = match self.api {
+            Api::OpenAiChat => serde_json::to_writer(&mut body, &openai::Body { config, request, completion_tokens }),
+            Api::AnthropicMessages => serde_json::to_writer(&mut body, &anthropic::Body { config, request }),
         };
-        body.map(Bytes::from)
+        self.last_body.store(body.len(), Ordering::Relaxed);
+        written
+            .map(|()| body.into())
             .map_err(|_| CallError::permanent("request_invalid", "the request cannot be written as JSON"))
     }
 

@@ -47,8 +47,8 @@ impl Subject {
             Self::Evaluator(factory) => factory.config_schema(),
             Self::Judge(factory) => factory.config_schema(),
         };
-        let schema = ConfigSchema::compile(schema)
-            .map_err(|reason| format!("its config schema is not a valid schema: {reason}"))?;
+        let schema =
+            ConfigSchema::new(schema).map_err(|reason| format!("its config schema is not a valid schema: {reason}"))?;
         let config = schema
             .prepare(&options.config, &options.environment)
             .map_err(|problems| describe(CreateError::Config(problems)))?;

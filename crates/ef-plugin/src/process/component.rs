@@ -92,7 +92,7 @@ fn identity(host: &Host, id: &ComponentId, version: &str) -> Identity {
 
 /// Checks a config that the registry could not check: it did not know the schema.
 fn check(schema: &Value, config: &Value) -> Result<(), CreateError> {
-    let schema = ConfigSchema::compile(schema.clone())
+    let schema = ConfigSchema::new(schema.clone())
         .map_err(|reason| CreateError::Broken(format!("its config schema is not a valid schema: {reason}")))?;
     let problems = schema.check_resolved(config);
     if problems.is_empty() { Ok(()) } else { Err(CreateError::Config(problems)) }
