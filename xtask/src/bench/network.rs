@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,8 @@ impl Figures {
 struct Server {
     process: Child,
     base_url: String,
+    /// Kept open: the server says more than is read, and would fail to.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Server {
@@ -106,11 +108,12 @@ impl Server {
         let mut process = command.spawn().map_err(failed)?;
         let mut line = String::new();
         let stdout = process.stdout.take().ok_or_else(|| Failure::new("the server has no output"))?;
-        BufReader::new(stdout).read_line(&mut line).map_err(failed)?;
+        let mut output = BufReader::new(stdout);
+        output.read_line(&mut line).map_err(failed)?;
         // Its first line ends with the address that OpenAI's clients take.
         let base_url = line.split_whitespace().find(|word| word.starts_with("http://") && word.ends_with("/v1"));
         let base_url = base_url.ok_or_else(|| Failure::new(format!("the server said {line:?}, not where it is")))?;
-        Ok(Self { base_url: base_url.to_owned(), process })
+        Ok(Self { base_url: base_url.to_owned(), process, _output: output })
     }
 }
 
