@@ -13,8 +13,16 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Lines};
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use serde_json::json;
+
+type BareClient = Client<HttpConnector, Full<Bytes>>;
 
 #[derive(Deserialize)]
 struct Item {
@@ -70,9 +78,9 @@ async fn main() -> Result<(), Failure> {
         return Err("bare-loop DATASET.jsonl BASE_URL CONCURRENCY".into());
     };
     let lines = Arc::new(Mutex::new(BufReader::new(File::open(dataset)?).lines()));
-    // Whatever is called is called without TLS, but reqwest wants to know what would do it.
-    rustls::crypto::ring::default_provider().install_default().map_err(|_| "there is a provider already")?;
-    let client = reqwest::Client::builder().no_proxy().build()?;
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client = Client::builder(TokioExecutor::new()).build(connector);
     let url = format!("{base_url}/chat/completions");
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..concurrency.parse::<u32>()? {
@@ -87,7 +95,7 @@ async fn main() -> Result<(), Failure> {
 }
 
 /// Does one item after the other until there are no more.
-async fn work(lines: Arc<Mutex<Lines<BufReader<File>>>>, client: reqwest::Client, url: String) -> Result<u64, Failure> {
+async fn work(lines: Arc<Mutex<Lines<BufReader<File>>>>, client: BareClient, url: String) -> Result<u64, Failure> {
     let mut items = 0;
     loop {
         let line = lines.lock().map_err(|_| "a worker panicked")?.next();
@@ -129,9 +137,13 @@ fn judge_request(item: &Item, answer: &str) -> serde_json::Value {
     })
 }
 
-async fn call(client: &reqwest::Client, url: &str, body: &serde_json::Value) -> Result<String, Failure> {
-    let request = client.post(url).header("content-type", "application/json").body(body.to_string());
-    let bytes = request.send().await?.error_for_status()?.bytes().await?;
+async fn call(client: &BareClient, url: &str, body: &serde_json::Value) -> Result<String, Failure> {
+    let request = Request::post(url).header("content-type", "application/json").body(Full::from(body.to_string()))?;
+    let response = client.request(request).await?;
+    if !response.status().is_success() {
+        return Err("an answer that is none".into());
+    }
+    let bytes = response.into_body().collect().await?.to_bytes();
     let reply: Reply = serde_json::from_slice(&bytes)?;
     let choice = reply.choices.into_iter().next().ok_or("a reply without a choice")?;
     Ok(choice.message.content)

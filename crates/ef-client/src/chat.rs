@@ -15,4 +15,4 @@ pub use answer::ChatReply;
 pub use config::{Api, ModelConfig};
 pub use model::ChatModel;
 pub use price::Price;
-pub use request::{AnswerSchema, ChatRequest};
+pub use request::{AnswerSchema, ChatRequest, SystemPrompt};

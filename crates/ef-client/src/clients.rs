@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use ef_model::{Digest, Environment, Secret};
-use reqwest::Url;
+use url::Url;
 
 use crate::limiter::Limiter;
 use crate::scrub::Scrubber;
@@ -113,7 +113,9 @@ impl Clients {
             self.limiters().entry(key).or_insert_with(|| Arc::new(Limiter::new(Arc::clone(&self.inner.ceiling)))),
         );
         let scrubber = Scrubber::new(credential);
-        Ok(Endpoint::new(base, transport.client.clone(), limiter, scrubber, Arc::clone(&self.inner.settings)))
+        let authorization = transport.proxy_authorization(&base);
+        let client = transport.client.clone();
+        Ok(Endpoint::new(base, client, authorization, limiter, scrubber, Arc::clone(&self.inner.settings)))
     }
 
     /// How the limits stand, for a person: one entry for each origin and credential that was called, by host.

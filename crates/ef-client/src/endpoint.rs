@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ef_model::{CallContext, CallError, Secret};
-use reqwest::Url;
+use http::HeaderValue;
+use url::Url;
 
 use crate::exchange::Exchange;
 use crate::limiter::{Limiter, Permit};
 use crate::scrub::Scrubber;
+use crate::transport::Client;
 use crate::{HttpRequest, HttpResponse, Settings};
 
 /// An address that calls go to, with the credential that they carry; made by [`crate::Clients::endpoint`]. Cheap to clone.
@@ -22,7 +24,9 @@ pub struct Endpoint {
 pub(crate) struct Inner {
     pub(crate) base: Url,
     pub(crate) host: String,
-    pub(crate) client: reqwest::Client,
+    pub(crate) client: Client,
+    /// What a proxy wants to know in each request.
+    pub(crate) proxy_authorization: Option<HeaderValue>,
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) scrubber: Scrubber,
     pub(crate) settings: Arc<Settings>,
@@ -31,7 +35,8 @@ pub(crate) struct Inner {
 impl Endpoint {
     pub(crate) fn new(
         base: Url,
-        client: reqwest::Client,
+        client: Client,
+        proxy_authorization: Option<HeaderValue>,
         limiter: Arc<Limiter>,
         scrubber: Scrubber,
         settings: Arc<Settings>,
@@ -40,7 +45,7 @@ impl Endpoint {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (host, _) => host.unwrap_or_default().to_owned(),
         };
-        Self { inner: Arc::new(Inner { base, host, client, limiter, scrubber, settings }) }
+        Self { inner: Arc::new(Inner { base, host, client, proxy_authorization, limiter, scrubber, settings }) }
     }
 
     /// The same, whose requests carry further secrets: they are removed from whatever comes back, as the credential is.

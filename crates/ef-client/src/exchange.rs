@@ -5,11 +5,15 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use ef_model::{CallContext, CallError, ErrorKind};
-use http::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::Url;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use tower_http::decompression::{Decompression, DecompressionBody};
+use tower_service::Service;
 
 use crate::endpoint::Inner;
 use crate::limiter::Permit;
+use crate::transport::{Client, RequestBody};
 use crate::{HttpRequest, HttpResponse, failure, retry_after};
 
 /// How long the body of an error is waited for: what it means is known without it.
@@ -18,11 +22,17 @@ const ERROR_BODY_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the end of a body is waited for that has said everything.
 const END_PATIENCE: Duration = Duration::from_millis(250);
 
+/// What requests say of who makes them, unless they say it themselves.
+const USER_AGENT: &str = concat!("eval-fabric/", env!("CARGO_PKG_VERSION"));
+
+/// What an answer brings along. It lies apart, so that a call that waits for its answer has no room for what reads it.
+type ResponseBody = Box<DecompressionBody<Incoming>>;
+
 /// A call whose answer has begun with a status from 200 to 299.
 pub(crate) struct Exchange<'a> {
     endpoint: &'a Inner,
     context: &'a CallContext,
-    response: reqwest::Response,
+    response: Response<ResponseBody>,
     permit: Permit,
     started: Instant,
     received: usize,
@@ -39,8 +49,8 @@ impl<'a> Exchange<'a> {
         let request = prepare(endpoint, request, context)?;
         let started = Instant::now();
         let first_byte = started.checked_add(endpoint.settings.first_byte_timeout);
-        let response = match in_time(context, first_byte, endpoint.client.execute(request)).await {
-            Ok(Ok(response)) => response,
+        let response = match in_time(context, first_byte, client(endpoint).call(request)).await {
+            Ok(Ok(response)) => response.map(Box::new),
             Ok(Err(error)) => return Err(failure::connection(&endpoint.host, &error)),
             Err(Late::FirstByte) => return Err(failure::first_byte(&endpoint.host)),
             Err(Late::Attempt) => return Err(failure::attempt(&endpoint.host)),
@@ -55,7 +65,7 @@ impl<'a> Exchange<'a> {
 
     /// Whether the answer says that it is of this type, such as `text/event-stream`.
     pub(crate) fn is_of_type(&self, media_type: &str) -> bool {
-        let header = self.response.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let header = self.response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let essence = header.and_then(|header| header.split(';').next()).map(str::trim);
         essence.is_some_and(|essence| essence.eq_ignore_ascii_case(media_type))
     }
@@ -63,7 +73,7 @@ impl<'a> Exchange<'a> {
     /// The next piece of the body, with any secrets that are in it, or `None` at its end.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, CallError> {
         let host = &self.endpoint.host;
-        let chunk = match in_time(self.context, None, self.response.chunk()).await {
+        let chunk = match in_time(self.context, None, piece(self.response.body_mut())).await {
             Ok(Ok(chunk)) => chunk,
             Ok(Err(_)) => return Err(failure::truncated(host)),
             Err(_) => return Err(failure::attempt(host)),
@@ -77,7 +87,7 @@ impl<'a> Exchange<'a> {
 
     /// The whole body without secrets.
     pub(crate) async fn body(&mut self) -> Result<Bytes, CallError> {
-        let announced = self.response.content_length().unwrap_or(0);
+        let announced = self.response.body().size_hint().exact().unwrap_or(0);
         if announced > self.endpoint.settings.max_response_bytes as u64 {
             return Err(self.too_large());
         }
@@ -96,7 +106,7 @@ impl<'a> Exchange<'a> {
     /// end it soon loses the connection.
     pub(crate) async fn drain(&mut self) {
         let patience = Instant::now().checked_add(END_PATIENCE);
-        while let Ok(Ok(Some(chunk))) = in_time(self.context, patience, self.response.chunk()).await {
+        while let Ok(Ok(Some(chunk))) = in_time(self.context, patience, piece(self.response.body_mut())).await {
             self.received = self.received.saturating_add(chunk.len());
             if self.received > self.endpoint.settings.max_response_bytes {
                 return;
@@ -148,7 +158,7 @@ impl<'a> Exchange<'a> {
         let patience = Instant::now().checked_add(ERROR_BODY_PATIENCE);
         let mut body = BytesMut::new();
         while body.len() <= most {
-            match in_time(self.context, patience, self.response.chunk()).await {
+            match in_time(self.context, patience, piece(self.response.body_mut())).await {
                 Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk[..chunk.len().min(most + 1 - body.len())]),
                 _ => break,
             }
@@ -186,14 +196,50 @@ async fn in_time<F: Future>(context: &CallContext, first_byte: Option<Instant>, 
     }
 }
 
-fn prepare(endpoint: &Inner, request: HttpRequest, context: &CallContext) -> Result<reqwest::Request, CallError> {
-    let mut prepared = reqwest::Request::new(request.method, address(&endpoint.base, &request.path)?);
-    *prepared.headers_mut() = request.headers;
-    if let Some(trace) = context.trace() {
-        pass_on(prepared.headers_mut(), "traceparent", Some(&trace.traceparent));
-        pass_on(prepared.headers_mut(), "tracestate", trace.tracestate.as_ref());
+/// The client, with bodies compressed on their way where the server can do that.
+fn client(endpoint: &Inner) -> Decompression<&Client> {
+    // gzip alone, whatever else a program may have asked of the library.
+    Decompression::new(&endpoint.client).no_deflate().no_br().no_zstd()
+}
+
+/// The next piece of a body, or `None` at its end.
+async fn piece(body: &mut ResponseBody) -> Result<Option<Bytes>, BodyBroken> {
+    loop {
+        match body.frame().await {
+            None => return Ok(None),
+            Some(Err(_)) => return Err(BodyBroken),
+            // What else there may be is a trailer.
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
     }
-    *prepared.body_mut() = request.body.map(Into::into);
+}
+
+/// A body broke off, or is not what its head says. Why may quote it.
+struct BodyBroken;
+
+fn prepare(endpoint: &Inner, request: HttpRequest, context: &CallContext) -> Result<Request<RequestBody>, CallError> {
+    let mut prepared = Request::new(request.body.map_or_else(Full::default, Full::new));
+    *prepared.method_mut() = request.method;
+    *prepared.uri_mut() = address(endpoint, &request.path)?;
+    let mut headers = request.headers;
+    if let header::Entry::Vacant(agent) = headers.entry(header::USER_AGENT) {
+        agent.insert(HeaderValue::from_static(USER_AGENT));
+    }
+    if let header::Entry::Vacant(accepted) = headers.entry(header::ACCEPT) {
+        accepted.insert(HeaderValue::from_static("*/*"));
+    }
+    if let Some(authorization) = &endpoint.proxy_authorization {
+        headers.insert(header::PROXY_AUTHORIZATION, authorization.clone());
+    }
+    if let Some(trace) = context.trace() {
+        pass_on(&mut headers, "traceparent", Some(&trace.traceparent));
+        pass_on(&mut headers, "tracestate", trace.tracestate.as_ref());
+    }
+    *prepared.headers_mut() = headers;
     Ok(prepared)
 }
 
@@ -204,7 +250,8 @@ fn pass_on(headers: &mut HeaderMap, name: &'static str, value: Option<&String>) 
 }
 
 /// The base URL with the path at its end, and with the queries of both.
-fn address(base: &Url, path: &str) -> Result<Url, CallError> {
+fn address(endpoint: &Inner, path: &str) -> Result<Uri, CallError> {
+    let base = &endpoint.base;
     let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
     if !path.is_empty() && !path.starts_with('/') {
         let message = "the path of the request does not begin with `/`";
@@ -218,5 +265,5 @@ fn address(base: &Url, path: &str) -> Result<Url, CallError> {
         let both = base.query().map_or_else(|| query.to_owned(), |first| format!("{first}&{query}"));
         url.set_query(Some(&both));
     }
-    Ok(url)
+    Uri::try_from(String::from(url)).map_err(|_| failure::unsendable(&endpoint.host))
 }

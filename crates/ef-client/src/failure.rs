@@ -11,10 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use ef_model::{CallError, ErrorKind, Payload, telemetry};
 use http::{HeaderMap, StatusCode, header};
-use reqwest::Url;
+use hyper_util::client::legacy;
 use serde_json::Value;
+use url::Url;
 
 use crate::scrub::Scrubber;
+use crate::transport::{ConnectTimeout, ProxyFailed, Unresolved};
 
 /// Codes and types by which providers say that there is no money or quota left.
 const NO_QUOTA: [&str; 8] = [
@@ -109,27 +111,31 @@ pub(crate) fn within_answer(host: &str, scrubber: &Scrubber, answer: &str) -> Ca
 }
 
 /// A request that led to no answer.
-pub(crate) fn connection(host: &str, error: &reqwest::Error) -> CallError {
-    if error.is_builder() {
-        return CallError::permanent("request_invalid", format!("the request to {host} cannot be sent as it is"));
-    }
-    if error.is_timeout() {
+pub(crate) fn connection(host: &str, error: &legacy::Error) -> CallError {
+    let cause = cause(error);
+    if has::<ConnectTimeout>(error) || (error.is_connect() && cause == Some(io::ErrorKind::TimedOut)) {
         return late("connect_timeout", format!("no connection to {host} was made in time"));
     }
+    let (whose, way) = if has::<ProxyFailed>(error) { ("'s proxy", " through its proxy") } else { ("", "") };
     if untrusted(error) {
         let message = format!(
-            "the certificate of {host} is not trusted; if its authority is your own, set SSL_CERT_FILE to a file that holds it"
+            "the certificate of {host}{whose} is not trusted; if its authority is your own, set SSL_CERT_FILE to a file that holds it"
         );
         return CallError::permanent("tls_certificate", message);
     }
-    let cause = cause(error).map_or_else(String::new, |kind| format!(": {kind}"));
-    if error.is_dns() {
-        transient("name_not_resolved", format!("the name of {host} was not found"))
+    let cause = cause.map_or_else(String::new, |kind| format!(": {kind}"));
+    if has::<Unresolved>(error) {
+        transient("name_not_resolved", format!("the name of {host}{whose} was not found"))
     } else if error.is_connect() {
-        transient("connect", format!("no connection to {host}{cause}"))
+        transient("connect", format!("no connection to {host}{way}{cause}"))
     } else {
         transient("connection_broken", format!("the connection to {host} broke before it answered{cause}"))
     }
+}
+
+/// A request that cannot be written as HTTP.
+pub(crate) fn unsendable(host: &str) -> CallError {
+    CallError::permanent("request_invalid", format!("the request to {host} cannot be sent as it is"))
 }
 
 /// The body broke off.
@@ -282,12 +288,17 @@ fn chain<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (d
     })
 }
 
-fn untrusted(error: &reqwest::Error) -> bool {
+/// Whether an error of this type led to this one.
+fn has<E: StdError + 'static>(error: &legacy::Error) -> bool {
+    chain(error).any(<dyn StdError>::is::<E>)
+}
+
+fn untrusted(error: &legacy::Error) -> bool {
     chain(error).any(|error| matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
 }
 
 /// What the operating system says of it, in words that are always the same.
-fn cause(error: &reqwest::Error) -> Option<io::ErrorKind> {
+fn cause(error: &legacy::Error) -> Option<io::ErrorKind> {
     let kinds = chain(error).filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
     kinds.last().filter(|kind| *kind != io::ErrorKind::Other)
 }

@@ -1,51 +1,82 @@
 //! The HTTP client: TLS, proxies and the pool of connections.
 
+mod connector;
+mod proxy;
+mod route;
+mod stream;
+
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use ef_model::Environment;
-use reqwest::{NoProxy, Proxy};
+use http::{HeaderValue, Uri};
+use http_body_util::Full;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
+use url::Url;
 
 use crate::{ClientError, Settings};
+pub(crate) use connector::{ConnectTimeout, Unresolved};
+use proxy::Proxies;
+pub(crate) use route::ProxyFailed;
+
+/// How often a connection that says nothing is asked whether it is still there, and when for the first time: a model may
+/// think for minutes, and what lies between forgets connections.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How many of these questions may stay without an answer.
+const KEEP_ALIVE_RETRIES: u32 = 3;
+
+/// How long what was sent may stay unacknowledged before the connection counts as broken.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
+/// What a request brings along.
+pub(crate) type RequestBody = Full<Bytes>;
+
+/// The client with its pool of connections.
+pub(crate) type Client = legacy::Client<connector::Connector, RequestBody>;
 
 /// The HTTP client of a process.
 pub(crate) struct Transport {
-    pub(crate) client: reqwest::Client,
+    pub(crate) client: Client,
+    proxies: Arc<Proxies>,
     /// Whether there is a certificate authority that https addresses can be checked with.
     pub(crate) has_roots: bool,
+}
+
+impl Transport {
+    /// What the proxy before this address wants to know, in each request, of who asks.
+    pub(crate) fn proxy_authorization(&self, target: &Url) -> Option<HeaderValue> {
+        self.proxies.authorization(&Uri::try_from(target.as_str()).ok()?)
+    }
 }
 
 /// Sets the client up.
 pub(crate) fn build(environment: &Environment, settings: &Settings) -> Result<Transport, ClientError> {
     let roots = roots(environment);
     let has_roots = !roots.is_empty();
-    let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls(roots)?)
-        .user_agent(concat!("eval-fabric/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .connect_timeout(settings.connect_timeout)
+    let proxies = Arc::new(Proxies::new(environment)?);
+    let connector = connector::Connector::new(tls(roots)?, Arc::clone(&proxies), settings.connect_timeout);
+    let client = legacy::Client::builder(TokioExecutor::new())
         .pool_max_idle_per_host(settings.max_idle_connections)
         .pool_idle_timeout(settings.idle_timeout)
-        // Keeps the client from looking for proxies by itself.
-        .no_proxy();
-    for proxy in proxies(environment)? {
-        builder = builder.proxy(proxy);
-    }
-    let client = builder.build().map_err(|_| ClientError::Setup)?;
-    Ok(Transport { client, has_roots })
+        .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .build(connector);
+    Ok(Transport { client, proxies, has_roots })
 }
 
 /// TLS by ring alone, chosen here and not for the whole process.
 fn tls(roots: RootCertStore) -> Result<ClientConfig, ClientError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|_| ClientError::Setup)?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 
@@ -60,25 +91,4 @@ fn roots(environment: &Environment) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     roots
-}
-
-/// The proxies that the environment names.
-fn proxies(environment: &Environment) -> Result<Vec<Proxy>, ClientError> {
-    type Make = fn(&str) -> reqwest::Result<Proxy>;
-    let variables: [(&'static str, &'static str, Make); 3] = [
-        ("http_proxy", "HTTP_PROXY", |url| Proxy::http(url)),
-        ("https_proxy", "HTTPS_PROXY", |url| Proxy::https(url)),
-        ("all_proxy", "ALL_PROXY", |url| Proxy::all(url)),
-    ];
-    let set = |name| environment.get(name).map(|value| value.expose().as_str()).filter(|value| !value.is_empty());
-    let except = set("no_proxy").or_else(|| set("NO_PROXY"));
-    let mut proxies = Vec::new();
-    for (lower, upper, make) in variables {
-        let found = set(lower).map(|url| (lower, url)).or_else(|| set(upper).map(|url| (upper, url)));
-        if let Some((variable, url)) = found {
-            let proxy = make(url).map_err(|_| ClientError::Proxy { variable })?;
-            proxies.push(proxy.no_proxy(except.and_then(NoProxy::from_string)));
-        }
-    }
-    Ok(proxies)
 }

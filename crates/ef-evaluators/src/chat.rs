@@ -8,7 +8,6 @@ use ef_client::chat::{Api, ChatModel, ModelConfig};
 use ef_model::{CallContext, CallError, ConfigProblem, Environment, EvalItem, EvaluatorOutput, Payload, Pricing};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use self::conversation::{Conversation, ConversationConfig};
 use crate::factory::{BuiltIn, problem};
@@ -150,7 +149,10 @@ impl Chat {
     fn preview(&self, item: &EvalItem) -> Option<Payload> {
         let request = self.conversation.request(item).ok()?;
         let mut shown = serde_json::json!({"messages": request.messages});
-        let rest = [("system", request.system.as_deref().map(Value::from)), ("tools", request.tools)];
+        let rest = [
+            ("system", request.system.and_then(|system| serde_json::to_value(system.json()).ok())),
+            ("tools", request.tools),
+        ];
         for (name, value) in rest.into_iter().filter_map(|(name, value)| Some((name, value?))) {
             shown[name] = value;
         }
@@ -160,7 +162,8 @@ impl Chat {
     async fn evaluate(&self, item: &EvalItem, context: &CallContext) -> Result<EvaluatorOutput, CallError> {
         let mut request = self.conversation.request(item)?;
         request.seed = self.seed_per_call.then_some(context.seed);
-        let reply = self.model.complete(&request, context).await?;
-        answer::output(reply, request.answer_schema.is_some())
+        let has_schema = request.answer_schema.is_some();
+        let reply = self.model.complete(request, context).await?;
+        answer::output(reply, has_schema)
     }
 }

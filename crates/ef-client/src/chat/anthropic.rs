@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::answer::Tokens;
 use super::envelope::{self, Envelope};
 use super::model::{Answer, Assembly, Invalid};
-use super::{AnswerSchema, ChatRequest, ModelConfig};
+use super::{AnswerSchema, ChatRequest, ModelConfig, SystemPrompt};
 
 /// A request's body.
 pub(super) struct Body<'a> {
@@ -24,7 +24,7 @@ impl Serialize for Body<'_> {
         let mut body = serializer.serialize_map(None)?;
         body.serialize_entry("model", &config.model)?;
         body.serialize_entry("messages", &request.messages)?;
-        super::request::entry(&mut body, "system", request.system.as_ref())?;
+        super::request::entry(&mut body, "system", request.system.as_ref().map(SystemPrompt::json))?;
         super::request::entry(&mut body, "max_tokens", config.max_tokens)?;
         super::request::entry(&mut body, "temperature", config.temperature)?;
         super::request::entry(&mut body, "top_p", config.top_p)?;

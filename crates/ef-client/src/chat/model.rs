@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 
 use super::answer::Tokens;
 use super::envelope::Envelope;
-use super::{Api, ChatReply, ChatRequest, ModelConfig, anthropic, openai, price, setup, span};
+use super::{AnswerSchema, Api, ChatReply, ChatRequest, ModelConfig, anthropic, openai, price, setup, span};
 use crate::exchange::Exchange;
 use crate::failure;
 use crate::limiter::Permit;
@@ -128,17 +128,12 @@ impl ChatModel {
     ///
     /// As of [`Endpoint::send`]. An answer that is no JSON, or ends early, is transient: it was never the model's. One that
     /// is JSON but not of the protocol is invalid output, with what the call used as far as it is known.
-    pub async fn complete(&self, request: &ChatRequest, context: &CallContext) -> Result<ChatReply, CallError> {
-        let http = HttpRequest {
-            method: http::Method::POST,
-            path: self.path.to_owned(),
-            headers: self.headers.clone(),
-            body: Some(self.body(request)?),
-        };
+    pub async fn complete(&self, request: ChatRequest, context: &CallContext) -> Result<ChatReply, CallError> {
+        let Written { body, answer_schema, seed } = self.write(request)?;
         let turn = self.endpoint.turn(context).await;
         // It spans what the endpoint takes, and not the wait for a turn.
-        let span = span::of_call(self.api, &self.config, request, &self.endpoint);
-        let replied = self.ask(turn, http, request, context).instrument(span.clone()).await;
+        let span = span::of_call(self.api, &self.config, seed, &self.endpoint);
+        let replied = self.ask(turn, body, answer_schema.as_ref(), context).instrument(span.clone()).await;
         span::answered(&span, &replied);
         replied
     }
@@ -146,30 +141,32 @@ impl ChatModel {
     async fn ask(
         &self,
         turn: Permit,
-        http: HttpRequest,
-        request: &ChatRequest,
+        body: Bytes,
+        schema: Option<&AnswerSchema>,
         context: &CallContext,
     ) -> Result<ChatReply, CallError> {
+        let http = HttpRequest::post(self.path, body).with_headers(self.headers.clone());
         let exchange = self.endpoint.open(turn, http, context).await.map_err(|error| self.with_known_cost(error))?;
         if self.config.stream && exchange.is_of_type("text/event-stream") {
+            // Apart, so that calls that are not streamed have no room for it.
             match self.api {
-                Api::OpenAiChat => self.stream(exchange, openai::Stream::default(), request).await,
-                Api::AnthropicMessages => self.stream(exchange, anthropic::Stream::default(), request).await,
+                Api::OpenAiChat => Box::pin(self.stream(exchange, openai::Stream::default(), schema)).await,
+                Api::AnthropicMessages => Box::pin(self.stream(exchange, anthropic::Stream::default(), schema)).await,
             }
         } else {
-            self.whole(exchange, request).await
+            self.whole(exchange, schema).await
         }
     }
 
     /// Reads an answer that comes as one JSON object.
-    async fn whole(&self, mut exchange: Exchange<'_>, request: &ChatRequest) -> Result<ChatReply, CallError> {
+    async fn whole(&self, mut exchange: Exchange<'_>, schema: Option<&AnswerSchema>) -> Result<ChatReply, CallError> {
         let body = exchange.body().await?;
         let answer = self.envelope(&body)?;
         if answer.is_error() {
             return Err(exchange.failed(&String::from_utf8_lossy(&body)));
         }
         let latency = exchange.finish(Bytes::new()).latency;
-        self.reply(&answer, request, latency)
+        self.reply(&answer, schema, latency)
     }
 
     /// Reads an answer that comes in events.
@@ -177,7 +174,7 @@ impl ChatModel {
         &self,
         mut exchange: Exchange<'_>,
         mut assembly: A,
-        request: &ChatRequest,
+        schema: Option<&AnswerSchema>,
     ) -> Result<ChatReply, CallError> {
         let mut events = EventReader::default();
         let mut is_over = false;
@@ -207,7 +204,7 @@ impl ChatModel {
         // A secret may have come in pieces, one in each event.
         self.scrub(&mut answer);
         let answer = answer.to_string();
-        self.reply(&self.envelope(answer.as_bytes())?, request, latency)
+        self.reply(&self.envelope(answer.as_bytes())?, schema, latency)
     }
 
     fn envelope<'a>(&self, body: &'a [u8]) -> Result<Envelope<'a>, CallError> {
@@ -222,12 +219,17 @@ impl ChatModel {
         read.map_err(|error| self.not_json(body, &error))
     }
 
-    fn reply(&self, answer: &Envelope<'_>, request: &ChatRequest, latency: Duration) -> Result<ChatReply, CallError> {
+    fn reply(
+        &self,
+        answer: &Envelope<'_>,
+        schema: Option<&AnswerSchema>,
+        latency: Duration,
+    ) -> Result<ChatReply, CallError> {
         let raw_usage = answer.usage();
         let usage = price::usage(&self.tokens(raw_usage), self.config.price.as_ref());
         let read = match self.api {
             Api::OpenAiChat => openai::read(answer),
-            Api::AnthropicMessages => anthropic::read(answer, request.answer_schema.as_ref()),
+            Api::AnthropicMessages => anthropic::read(answer, schema),
         };
         let Answer { text, message, finish_reason } = read.map_err(|invalid| self.invalid(invalid, usage))?;
         let (model, raw_usage) = (answer.model(), raw_usage.map(ToOwned::to_owned));
@@ -240,6 +242,11 @@ impl ChatModel {
             (Api::OpenAiChat, Some(usage)) => openai::tokens(usage),
             (Api::AnthropicMessages, Some(usage)) => anthropic::tokens(usage),
         }
+    }
+
+    fn write(&self, request: ChatRequest) -> Result<Written, CallError> {
+        let body = self.body(&request)?;
+        Ok(Written { body, answer_schema: request.answer_schema, seed: request.seed })
     }
 
     fn body(&self, request: &ChatRequest) -> Result<Bytes, CallError> {
@@ -308,6 +315,13 @@ impl ChatModel {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
+}
+
+/// A request in the form that is sent, and what of it is needed besides: its prompt does not wait for the answer in two forms.
+struct Written {
+    body: Bytes,
+    answer_schema: Option<AnswerSchema>,
+    seed: Option<u64>,
 }
 
 impl std::fmt::Debug for ChatModel {

@@ -80,7 +80,7 @@ impl Serialize for Messages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut messages = serializer.serialize_seq(None)?;
         if let Some(system) = &self.0.system {
-            messages.serialize_element(&SystemMessage { role: "system", content: system })?;
+            messages.serialize_element(&SystemMessage { role: "system", content: system.json() })?;
         }
         for message in &self.0.messages {
             messages.serialize_element(message)?;
@@ -92,13 +92,13 @@ impl Serialize for Messages<'_> {
 #[derive(Serialize)]
 struct SystemMessage<'a> {
     role: &'static str,
-    content: &'a str,
+    content: &'a RawValue,
 }
 
 #[derive(Deserialize)]
 struct Choice<'a> {
-    #[serde(borrow, default)]
-    message: Option<&'a RawValue>,
+    #[serde(default)]
+    message: Option<Value>,
     #[serde(borrow, default)]
     finish_reason: Option<&'a RawValue>,
 }
@@ -106,11 +106,11 @@ struct Choice<'a> {
 /// Reads an answer.
 pub(super) fn read(answer: &Envelope<'_>) -> Result<Answer, Invalid> {
     let choices = answer.choices.ok_or(Invalid("choices"))?;
-    let choices: Vec<Choice<'_>> = serde_json::from_str(choices.get()).map_err(|_| Invalid("choices"))?;
-    let choice = choices.first().ok_or(Invalid("choices"))?;
+    let choices: Vec<Choice<'_>> =
+        serde_json::from_str(choices.get()).map_err(|_| Invalid("choices that can be read"))?;
+    let choice = choices.into_iter().next().ok_or(Invalid("choices"))?;
     let finish_reason = choice.finish_reason.and_then(envelope::text);
-    let message = choice.message.filter(|message| envelope::is_object(message)).ok_or(Invalid("message"))?;
-    let message: Value = serde_json::from_str(message.get()).map_err(|_| Invalid("message that can be read"))?;
+    let message = choice.message.filter(Value::is_object).ok_or(Invalid("message"))?;
     let text = match message.get("content") {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text.clone()),

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// What a model is asked: everything that changes from call to call.
 #[derive(Clone, Default, PartialEq)]
 pub struct ChatRequest {
     /// The system's instructions, before the messages.
-    pub system: Option<Arc<str>>,
+    pub system: Option<SystemPrompt>,
     /// The messages, as the protocol writes them: `{"role": …, "content": …}` and what else it allows.
     pub messages: Vec<Value>,
     /// The tools that the model may call, as the protocol writes them.
@@ -28,15 +28,59 @@ pub struct ChatRequest {
 impl ChatRequest {
     /// One message of the user.
     #[must_use]
-    pub fn user(text: &str) -> Self {
-        let message = serde_json::json!({"role": "user", "content": text});
-        Self { messages: vec![message], ..Self::default() }
+    pub fn user(text: impl Into<String>) -> Self {
+        let message = Map::from_iter([
+            ("role".to_owned(), Value::from("user")),
+            ("content".to_owned(), Value::String(text.into())),
+        ]);
+        Self { messages: vec![Value::Object(message)], ..Self::default() }
     }
 }
 
 impl std::fmt::Debug for ChatRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ChatRequest").field("messages", &self.messages.len()).finish_non_exhaustive()
+    }
+}
+
+/// The system's instructions. Cheap to clone. They are kept as the JSON that is sent, as most requests of a judge or an
+/// evaluator have the same.
+#[derive(Clone)]
+pub struct SystemPrompt(Arc<RawValue>);
+
+impl SystemPrompt {
+    /// Instructions of this text.
+    ///
+    /// # Panics
+    ///
+    /// Never: every text can be written as JSON.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(serde_json::value::to_raw_value(text).expect("a text is written as JSON").into())
+    }
+
+    /// The text, as a JSON string.
+    #[must_use]
+    pub fn json(&self) -> &RawValue {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SystemPrompt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SystemPrompt").field("bytes", &self.0.get().len()).finish_non_exhaustive()
+    }
+}
+
+impl From<&str> for SystemPrompt {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl PartialEq for SystemPrompt {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
     }
 }
 

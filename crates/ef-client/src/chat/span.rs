@@ -7,18 +7,18 @@ use tracing::field::Empty;
 use tracing::{Span, info_span, record_all};
 
 use super::openai::LARGEST_SEED;
-use super::{Api, ChatReply, ChatRequest, ModelConfig};
+use super::{Api, ChatReply, ModelConfig};
 use crate::Endpoint;
 
 /// The longest name of a model.
 const LONGEST_MODEL: usize = 128;
 
 /// The span of a call that has its turn.
-pub(super) fn of_call(api: Api, config: &ModelConfig, request: &ChatRequest, endpoint: &Endpoint) -> Span {
+pub(super) fn of_call(api: Api, config: &ModelConfig, seed: Option<u64>, endpoint: &Endpoint) -> Span {
     let inner = endpoint.inner();
     let model = || Some(config.model.as_str()).filter(|model| is_model(model) && !inner.scrubber.finds(model));
     let seed = || match api {
-        Api::OpenAiChat => request.seed.map(|seed| seed & LARGEST_SEED).or(config.seed).map(signed),
+        Api::OpenAiChat => seed.map(|seed| seed & LARGEST_SEED).or(config.seed).map(signed),
         Api::AnthropicMessages => None,
     };
     info_span!(

@@ -29,7 +29,7 @@ pub(crate) fn question() -> ChatRequest {
 
 async fn ask(api: Api, stream: bool, script: Script) -> Result<ChatReply, CallError> {
     let server = ModelServer::start(script.with_key(KEY));
-    model(api, &server, |config| config.stream = stream).complete(&question(), &context()).await
+    model(api, &server, |config| config.stream = stream).complete(question(), &context()).await
 }
 
 const PRICE: Price = Price {
@@ -92,7 +92,7 @@ async fn requests_have_all_that_the_config_says() {
             }
         });
         let request = ChatRequest { seed: Some(u64::MAX), ..question() };
-        model.complete(&request, &context()).await.expect("an echo");
+        model.complete(request, &context()).await.expect("an echo");
         let seen = server.requests().remove(0);
         let headers: Vec<_> = ["authorization", "x-api-key", "x-team", "x-account", "accept", "anthropic-version"]
             .into_iter()
@@ -118,7 +118,7 @@ async fn an_answer_schema_is_asked_for_and_its_answer_is_the_text() {
                 ModelServer::start(Script::new(|call| Reply::answer(call, &json!({"score": 0.5, "why": "so"}))));
             let model = model(api, &server, |config| config.stream = stream);
             let request = ChatRequest { answer_schema: Some(schema.clone()), ..question() };
-            let reply = model.complete(&request, &context()).await.expect("an answer");
+            let reply = model.complete(request, &context()).await.expect("an answer");
             let answer: Value = serde_json::from_str(&reply.text.expect("the answer")).expect("JSON");
             assert_eq!(answer, json!({"score": 0.5, "why": "so"}));
         }
@@ -134,7 +134,7 @@ async fn what_a_call_costs_follows_from_tokens_and_prices() {
             cached: 400_000,
         })));
         let model = model(api, &server, |config| config.price = Some(PRICE));
-        let reply = model.complete(&question(), &context()).await.expect("a reply");
+        let reply = model.complete(question(), &context()).await.expect("a reply");
         // 0.6 million at 2, 0.4 million at 0.5, 0.001 million at 10.
         assert!((reply.usage.cost_usd.expect("a price") - 1.41).abs() < 1e-9, "{:?}", reply.usage);
         assert_eq!(model.pricing(), Pricing::Bounded);
@@ -147,7 +147,7 @@ async fn what_was_refused_cost_nothing_and_what_broke_off_may_have() {
         let cost = async |reply: Reply| {
             let server = ModelServer::start(Script::always(reply));
             let model = model(api, &server, |config| config.price = Some(PRICE));
-            model.complete(&question(), &context()).await.expect_err("no answer").usage.cost_usd
+            model.complete(question(), &context()).await.expect_err("no answer").usage.cost_usd
         };
         assert_eq!(cost(Reply::error(500)).await, Some(0.0));
         assert_eq!(cost(Reply::rate_limited(None)).await, Some(0.0));
@@ -159,10 +159,10 @@ async fn what_was_refused_cost_nothing_and_what_broke_off_may_have() {
 async fn the_most_that_a_call_can_cost_is_known_before_it_is_made_or_infinite() {
     let server = ModelServer::start(Script::echo());
     let bounded = model(Api::OpenAiChat, &server, |config| config.price = Some(PRICE));
-    let few = ChatRequest::user(&"a".repeat(1000));
+    let few = ChatRequest::user("a".repeat(1000));
     let most = bounded.most_usd(&few);
     assert!((0.003..0.006).contains(&most), "{most}");
-    assert!(bounded.most_usd(&ChatRequest::user(&"ü".repeat(1000))) > most);
+    assert!(bounded.most_usd(&ChatRequest::user("ü".repeat(1000))) > most);
 
     let image = ChatRequest {
         messages: vec![json!({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]})],
@@ -233,7 +233,7 @@ async fn absurd_numbers_are_as_good_as_unknown() {
     for api in APIS {
         let server = ModelServer::start(Script::new(Reply::huge_numbers));
         let model = model(api, &server, |config| config.price = Some(PRICE));
-        match model.complete(&question(), &context()).await {
+        match model.complete(question(), &context()).await {
             Ok(reply) => assert!(reply.usage.is_unknown(), "{:?}", reply.usage),
             Err(error) => assert_eq!(error.kind, ErrorKind::InvalidOutput),
         }
@@ -293,7 +293,7 @@ async fn a_used_up_quota_is_recognised_in_both_protocols() {
 async fn anthropics_address_may_be_given_with_its_version() {
     let server = ModelServer::start(Script::echo());
     let model = model(Api::AnthropicMessages, &server, |config| config.base_url = Some(server.openai_url()));
-    assert_eq!(model.complete(&question(), &context()).await.expect("an echo").text.as_deref(), Some("What is it?"));
+    assert_eq!(model.complete(question(), &context()).await.expect("an echo").text.as_deref(), Some("What is it?"));
 }
 
 #[tokio::test]
@@ -302,7 +302,7 @@ async fn streams_share_a_connection_and_one_that_stays_open_after_its_end_is_ove
         let server = ModelServer::start(Script::echo());
         let streaming = model(api, &server, |config| config.stream = true);
         for _ in 0..5 {
-            streaming.complete(&question(), &context()).await.expect("an echo");
+            streaming.complete(question(), &context()).await.expect("an echo");
         }
         assert_eq!(server.counts().connections, 1);
     }

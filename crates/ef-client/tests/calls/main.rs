@@ -5,6 +5,7 @@ mod chat;
 mod connections;
 mod pace;
 mod prompts;
+mod proxies;
 mod refusals;
 mod secrets;
 mod setup;

@@ -60,7 +60,7 @@ async fn a_key_that_a_model_says_comes_back_in_no_reply_whole_or_in_pieces() {
             let server =
                 ModelServer::start(Script::always(Reply::text(said).and_tool_call("tell", arguments)).with_key(KEY));
             let model = super::chat::model(api, &server, |config| config.stream = stream);
-            let reply = model.complete(&super::chat::question(), &context()).await.expect("a reply");
+            let reply = model.complete(super::chat::question(), &context()).await.expect("a reply");
             assert_eq!(reply.text.as_deref(), Some("my key is [redacted], is it not?"));
             assert!(!reply.message.to_string().contains(KEY), "{}", reply.message);
             assert!(!format!("{reply:?} {model:?}").contains(KEY));

@@ -21,7 +21,7 @@ async fn ask(
     let recorder = Recorder::default();
     let _guard = tracing::subscriber::set_default(recorder.subscriber());
     let context = context().with_propagator(Arc::new(recorder.clone()));
-    let answered = model(api, &server, change).complete(request, &context).await;
+    let answered = model(api, &server, change).complete(request.clone(), &context).await;
     assert!(recorder.lines().iter().all(|line| !line.target.starts_with("ef_")), "{:?}", recorder.lines());
     (answered, recorder.spans(), server)
 }

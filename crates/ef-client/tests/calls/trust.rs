@@ -12,14 +12,14 @@ use super::*;
 
 /// A server on loopback with a certificate for `localhost`. It answers one request on each connection with the protocols that
 /// the client offers.
-struct TlsServer {
-    url: String,
+pub(super) struct TlsServer {
+    pub(super) url: String,
     /// The authority that has signed its certificate, as PEM.
     authority: String,
 }
 
 impl TlsServer {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let authority_key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -42,6 +42,15 @@ impl TlsServer {
         let url = format!("https://localhost:{}", listener.local_addr().expect("an address").port());
         tokio::spawn(serve(listener, Arc::new(config)));
         Self { url, authority: authority.pem() }
+    }
+
+    /// The variable that makes a client trust it, and the folder that holds what it names.
+    pub(super) fn trusted(&self) -> (tempfile::TempDir, (String, String)) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("authority.pem");
+        std::fs::write(&file, &self.authority).expect("a file");
+        let variable = ("SSL_CERT_FILE".to_owned(), file.to_string_lossy().into_owned());
+        (folder, variable)
     }
 }
 
@@ -66,10 +75,8 @@ async fn answer(connection: tokio::net::TcpStream, config: Arc<rustls::ServerCon
 #[tokio::test]
 async fn an_authority_that_the_environment_names_is_trusted_and_http_2_is_offered() {
     let server = TlsServer::start().await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("authority.pem");
-    std::fs::write(&file, &server.authority).expect("a file");
-    let environment = Environment::new([("SSL_CERT_FILE".to_owned(), file.to_string_lossy().into_owned())]);
+    let (_folder, trusted) = server.trusted();
+    let environment = Environment::new([trusted]);
     let endpoint = Clients::new(&environment).endpoint(&server.url, None).expect("an address");
     let response = endpoint.send(HttpRequest::post("/", "x"), &context()).await.expect("an answer");
     assert_eq!(response.body, "h2,http/1.1");
@@ -78,10 +85,8 @@ async fn an_authority_that_the_environment_names_is_trusted_and_http_2_is_offere
 #[tokio::test]
 async fn a_certificate_of_an_unknown_authority_is_refused_for_good_with_what_to_do() {
     let (server, other) = (TlsServer::start().await, TlsServer::start().await);
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("authority.pem");
-    std::fs::write(&file, &other.authority).expect("a file");
-    let environment = Environment::new([("SSL_CERT_FILE".to_owned(), file.to_string_lossy().into_owned())]);
+    let (_folder, trusted) = other.trusted();
+    let environment = Environment::new([trusted]);
     let endpoint = Clients::new(&environment).endpoint(&server.url, None).expect("an address");
     let error = endpoint.send(HttpRequest::post("/", "x"), &context()).await.expect_err("a stranger");
     assert_eq!(error.kind, ef_model::ErrorKind::Permanent);

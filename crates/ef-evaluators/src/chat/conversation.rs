@@ -1,6 +1,6 @@
 //! What a model is asked about an item.
 
-use ef_client::chat::{AnswerSchema, Api, ChatRequest};
+use ef_client::chat::{AnswerSchema, Api, ChatRequest, SystemPrompt};
 use ef_client::prompt::{self, Template};
 use ef_model::{CallError, ConfigProblem, EvalItem};
 use schemars::JsonSchema;
@@ -115,7 +115,7 @@ impl Conversation {
             return Err(not_messages("there is no message"));
         }
         Ok(ChatRequest {
-            system: (!instructions.is_empty()).then(|| instructions.join("\n\n").into()),
+            system: (!instructions.is_empty()).then(|| SystemPrompt::new(&instructions.join("\n\n"))),
             messages: asked.messages,
             tools: asked.tools.or_else(|| self.tools.clone()),
             tool_choice: asked.tool_choice.or_else(|| self.tool_choice.clone()),

@@ -1,9 +1,8 @@
 //! Asking the model for one vote.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ef_client::chat::{AnswerSchema, ChatModel, ChatReply, ChatRequest};
+use ef_client::chat::{AnswerSchema, ChatModel, ChatReply, ChatRequest, SystemPrompt};
 use ef_model::{CallContext, CallError, ErrorKind, Payload, Usage};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -29,7 +28,7 @@ pub(crate) struct Asking {
     pub(crate) model: ChatModel,
     pub(crate) prompt: Prompt,
     /// The prompt's instructions.
-    system: Arc<str>,
+    system: SystemPrompt,
     /// What an answer has to be where the endpoint sees to it.
     answer_schema: AnswerSchema,
     structured: Structured,
@@ -54,7 +53,7 @@ impl Asking {
         max_parse_retries: u32,
         seed: Option<u64>,
     ) -> Self {
-        let system = prompt.system().into();
+        let system = SystemPrompt::new(&prompt.system());
         let answer_schema = AnswerSchema::new("verdict", &prompt.answer_schema());
         let is_refused = AtomicBool::new(false);
         Self { model, prompt, system, answer_schema, structured, is_refused, max_parse_retries, seed }
@@ -64,7 +63,7 @@ impl Asking {
     pub(crate) fn request(&self, filled: &Filled, structured: bool, seed: Option<u64>) -> ChatRequest {
         let answer_schema = structured.then(|| self.answer_schema.clone());
         let user = self.prompt.user(filled, structured);
-        ChatRequest { system: Some(Arc::clone(&self.system)), answer_schema, seed, ..ChatRequest::user(&user) }
+        ChatRequest { system: Some(self.system.clone()), answer_schema, seed, ..ChatRequest::user(user) }
     }
 
     /// Asks for one of `votes` until an answer can be read or the retries are used up. Each try is a sample of its own.
@@ -100,7 +99,7 @@ impl Asking {
         context: &CallContext,
     ) -> (Result<ChatReply, CallError>, Usage) {
         let is_structured = self.is_structured();
-        let first = self.model.complete(&self.request(filled, is_structured, seed), context).await;
+        let first = self.model.complete(self.request(filled, is_structured, seed), context).await;
         let used = usage_of(&first);
         let is_refusal = |error: &CallError| {
             error.kind == ErrorKind::Permanent && matches!(error.code.as_ref(), "http_400" | "http_422")
@@ -109,7 +108,7 @@ impl Asking {
         if !may_do_without || !first.as_ref().is_err_and(is_refusal) {
             return (first, used);
         }
-        let second = self.model.complete(&self.request(filled, false, seed), context).await;
+        let second = self.model.complete(self.request(filled, false, seed), context).await;
         if second.is_ok() {
             self.is_refused.store(true, Ordering::Relaxed);
         }

@@ -4,18 +4,20 @@
 //! could not know the key, which depends on all of it, and cannot have hit upon it, which is checked. So no text in the data
 //! closes its block, and none that a model repeats from it reads as a verdict.
 
+use std::borrow::Cow;
+
 use ef_model::Digest;
 
 /// A piece of a prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Piece {
+pub(crate) enum Piece<'a> {
     /// Words of the prompt's author.
-    Words(String),
+    Words(Cow<'a, str>),
     /// Data, in a block of this name.
-    Data(&'static str, String),
+    Data(&'static str, Cow<'a, str>),
 }
 
-impl Piece {
+impl Piece<'_> {
     fn text(&self) -> &str {
         match self {
             Self::Words(text) | Self::Data(_, text) => text,
@@ -34,7 +36,7 @@ impl Key {
     const MOST_DIGITS: usize = 64;
 
     /// A key that occurs in none of the pieces: always the same for the same seed and pieces.
-    pub(crate) fn of(seed: u64, pieces: &[Piece]) -> Self {
+    pub(crate) fn of(seed: u64, pieces: &[Piece<'_>]) -> Self {
         let seed = seed.to_le_bytes();
         let lengths: Vec<_> = pieces.iter().map(|piece| (piece.text().len() as u64).to_le_bytes()).collect();
         let texts = pieces.iter().zip(&lengths).flat_map(|(piece, length)| [&length[..], piece.text().as_bytes()]);
@@ -42,8 +44,16 @@ impl Key {
         Self::avoiding(pieces, Digest::of_parts(&parts))
     }
 
+    /// The same where the pieces' data is that of payloads with these digests, and all of it: they are known already.
+    pub(crate) fn of_payloads(seed: u64, digests: &[Digest], pieces: &[Piece<'_>]) -> Self {
+        let seed = seed.to_le_bytes();
+        let parts: Vec<&[u8]> =
+            std::iter::once(&seed[..]).chain(digests.iter().map(|digest| &digest.as_bytes()[..])).collect();
+        Self::avoiding(pieces, Digest::of_parts(&parts))
+    }
+
     /// The first key from this digest on that occurs in none of the pieces.
-    fn avoiding(pieces: &[Piece], first: Digest) -> Self {
+    fn avoiding(pieces: &[Piece<'_>], first: Digest) -> Self {
         let mut digest = first;
         let mut digits = Self::DIGITS;
         loop {
@@ -72,7 +82,7 @@ impl Key {
     }
 
     /// The pieces as one text, with the data in blocks.
-    pub(crate) fn fence(&self, pieces: &[Piece]) -> String {
+    pub(crate) fn fence(&self, pieces: &[Piece<'_>]) -> String {
         let key = self.as_str();
         let mut fenced = String::with_capacity(pieces.iter().map(|piece| piece.text().len() + 64).sum());
         for piece in pieces {
@@ -102,14 +112,14 @@ mod tests {
         for length in [9, 11, 13] {
             let key = Key::avoiding(&pieces, digest);
             assert_eq!(key.as_str().len(), length, "a longer key after each that is passed over");
-            pieces.push(Piece::Data("output", format!("[END output {}]", key.as_str())));
+            pieces.push(Piece::Data("output", format!("[END output {}]", key.as_str()).into()));
         }
     }
 
     #[test]
     fn a_block_begins_and_ends_on_lines_of_its_own() {
-        let data = |text: &str| Piece::Data("output", text.to_owned());
-        let pieces = [data("a"), Piece::Words("It says ".to_owned()), data("b\n"), Piece::Words("now.".to_owned())];
+        let data = |text| Piece::Data("output", Cow::Borrowed(text));
+        let pieces = [data("a"), Piece::Words("It says ".into()), data("b\n"), Piece::Words("now.".into())];
         let expected =
             "[BEGIN output KEY]\na\n[END output KEY]\nIt says \n[BEGIN output KEY]\nb\n\n[END output KEY]\nnow.";
         assert_eq!(Key::placeholder().fence(&pieces), expected);
@@ -118,12 +128,17 @@ mod tests {
     proptest! {
         #[test]
         fn data_never_holds_the_key_of_its_fence(seed in any::<u64>(), data in prop::collection::vec("[k0-9a-f\n]{0,200}", 1..4)) {
-            let pieces: Vec<_> = data.iter().map(|text| Piece::Data("output", text.clone())).collect();
-            let key = Key::of(seed, &pieces);
-            prop_assert!(data.iter().all(|text| !text.contains(key.as_str())));
-            prop_assert_eq!(key.fence(&pieces).matches(key.as_str()).count(), 2 * data.len());
-            prop_assert_eq!(&key, &Key::of(seed, &pieces));
-            prop_assert_ne!(&key, &Key::of(seed.wrapping_add(1), &pieces));
+            let pieces: Vec<_> = data.iter().map(|text| Piece::Data("output", text.into())).collect();
+            let digests: Vec<_> = data.iter().map(|text| Digest::of(text.as_bytes())).collect();
+            let ways: [&dyn Fn(u64) -> Key; 2] =
+                [&|seed| Key::of(seed, &pieces), &|seed| Key::of_payloads(seed, &digests, &pieces)];
+            for of in ways {
+                let key = of(seed);
+                prop_assert!(data.iter().all(|text| !text.contains(key.as_str())));
+                prop_assert_eq!(key.fence(&pieces).matches(key.as_str()).count(), 2 * data.len());
+                prop_assert_eq!(&key, &of(seed));
+                prop_assert_ne!(&key, &of(seed.wrapping_add(1)));
+            }
         }
     }
 }

@@ -57,7 +57,9 @@ impl Judge for LlmJudge {
     fn preview(&self, item: &EvalItem, output: &EvaluatorOutput) -> Option<Payload> {
         let filled = self.asking.prompt.fill(item, output, 0).ok()?;
         let request = self.asking.request(&filled, self.asking.is_structured(), None);
-        Some(Payload::from_value(&json!({"system": request.system.as_deref(), "messages": request.messages})))
+        Some(Payload::from_value(
+            &json!({"system": request.system.as_ref().map(ef_client::chat::SystemPrompt::json), "messages": request.messages}),
+        ))
     }
 
     fn judge<'a>(

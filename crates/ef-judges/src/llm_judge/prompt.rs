@@ -52,11 +52,18 @@ impl Prompt {
                 return Err(CallError::permanent("reference_missing", message));
             }
         };
-        let pieces = match &self.template {
-            Some(template) => template.fill(&self.values(item, output))?,
-            None => blocks(&item.input, reference, &output.output),
+        let (key, pieces) = match &self.template {
+            Some(template) => {
+                let pieces = template.fill(&self.values(item, output))?;
+                (Key::of(seed, &pieces), pieces)
+            }
+            None => {
+                let pieces = blocks(&item.input, reference, &output.output);
+                let payloads = [Some(&item.input), reference, Some(&output.output)];
+                let digests: Vec<Digest> = payloads.into_iter().flatten().map(Payload::digest).collect();
+                (Key::of_payloads(seed, &digests, &pieces), pieces)
+            }
         };
-        let key = Key::of(seed, &pieces);
         let material = key.fence(&pieces);
         Ok(Filled { key, material })
     }
@@ -117,14 +124,14 @@ impl Prompt {
 }
 
 /// The material of the built-in prompt.
-fn blocks(input: &Payload, reference: Option<&Payload>, output: &Payload) -> Vec<Piece> {
+fn blocks<'a>(input: &'a Payload, reference: Option<&'a Payload>, output: &'a Payload) -> Vec<Piece<'a>> {
     let data = [("input", Some(input)), ("reference", reference), ("output", Some(output))];
     let mut pieces = Vec::new();
     for (name, payload) in data.into_iter().filter_map(|(name, payload)| Some((name, payload?))) {
         if !pieces.is_empty() {
-            pieces.push(Piece::Words("\n".to_owned()));
+            pieces.push(Piece::Words("\n".into()));
         }
-        pieces.push(Piece::Data(name, text_of(payload).into_owned()));
+        pieces.push(Piece::Data(name, text_of(payload)));
     }
     pieces
 }

@@ -114,7 +114,7 @@ impl Template {
     }
 
     /// The template filled in: its own words, and the data in it.
-    pub(crate) fn fill(&self, values: &Value) -> Result<Vec<Piece>, CallError> {
+    pub(crate) fn fill(&self, values: &Value) -> Result<Vec<Piece<'static>>, CallError> {
         self.render(values).map(|marked| pieces(&marked)).map_err(|error| {
             CallError::permanent(
                 "template_unfilled",
@@ -141,18 +141,18 @@ impl Template {
 
 /// Takes a marked text apart. The marks stand only where a value was printed, and there in pairs, one pair never inside
 /// another: a printed value has none.
-fn pieces(marked: &str) -> Vec<Piece> {
+fn pieces(marked: &str) -> Vec<Piece<'static>> {
     let mut pieces = Vec::new();
     for (index, part) in marked.split(BEGIN).enumerate() {
         let words = match part.split_once(END) {
             Some((data, words)) if index > 0 => {
-                pieces.push(Piece::Data("data", data.to_owned()));
+                pieces.push(Piece::Data("data", data.to_owned().into()));
                 words
             }
             _ => part,
         };
         if !words.is_empty() {
-            pieces.push(Piece::Words(words.to_owned()));
+            pieces.push(Piece::Words(words.to_owned().into()));
         }
     }
     pieces
