@@ -73,9 +73,16 @@ impl Payload {
     }
 
     /// The payload that holds this text as a JSON string.
+    ///
+    /// # Panics
+    ///
+    /// Never: every text can be written as JSON, which is UTF-8.
     #[must_use]
     pub fn from_text(text: &str) -> Self {
-        Self::from_checked(serde_json::Value::from(text).to_string())
+        // Room for the quotes and some escapes.
+        let mut json = Vec::with_capacity(text.len() + text.len() / 8 + 8);
+        serde_json::to_writer(&mut json, text).expect("a text is written as JSON");
+        Self::from_checked(String::from_utf8(json).expect("JSON is UTF-8"))
     }
 
     /// The JSON text, for a store, an evaluator or a judge.
