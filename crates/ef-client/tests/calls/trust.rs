@@ -2,11 +2,19 @@
 
 use std::sync::Arc;
 
+use ef_client::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio_rustls::LazyConfigAcceptor;
+use tokio::task::JoinSet;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use super::*;
 
@@ -20,6 +28,20 @@ pub(super) struct TlsServer {
 
 impl TlsServer {
     pub(super) async fn start() -> Self {
+        let (server, listener, config) = Self::ready(b"http/1.1").await;
+        tokio::spawn(serve(listener, config));
+        server
+    }
+
+    /// One that speaks HTTP/2 alone, and answers each request with the number of its connection.
+    async fn start_http_2() -> Self {
+        let (server, listener, config) = Self::ready(b"h2").await;
+        tokio::spawn(serve_http_2(listener, config));
+        server
+    }
+
+    /// One that does not answer yet, and speaks this protocol.
+    async fn ready(protocol: &[u8]) -> (Self, TcpListener, Arc<rustls::ServerConfig>) {
         let authority_key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -37,11 +59,10 @@ impl TlsServer {
                     builder.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], private)
                 })
                 .expect("a config");
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("https://localhost:{}", listener.local_addr().expect("an address").port());
-        tokio::spawn(serve(listener, Arc::new(config)));
-        Self { url, authority: authority.pem() }
+        (Self { url, authority: authority.pem() }, listener, Arc::new(config))
     }
 
     /// The variable that makes a client trust it, and the folder that holds what it names.
@@ -58,6 +79,21 @@ async fn serve(listener: TcpListener, config: Arc<rustls::ServerConfig>) {
     while let Ok((connection, _)) = listener.accept().await {
         // A client that does not trust the certificate breaks off.
         let _ = answer(connection, Arc::clone(&config)).await;
+    }
+}
+
+async fn serve_http_2(listener: TcpListener, config: Arc<rustls::ServerConfig>) {
+    let acceptor = TlsAcceptor::from(config);
+    for number in 1_u32.. {
+        let Ok((connection, _)) = listener.accept().await else { return };
+        let Ok(stream) = acceptor.accept(connection).await else { continue };
+        let service = service_fn(move |request: Request<Incoming>| async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let sent = request.into_body().collect().await?.to_bytes();
+            let answer = format!("connection {number}: {}", String::from_utf8_lossy(&sent));
+            Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(answer))))
+        });
+        tokio::spawn(http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service));
     }
 }
 
@@ -96,4 +132,36 @@ async fn a_certificate_of_an_unknown_authority_is_refused_for_good_with_what_to_
          (tls_certificate)"
     );
     assert_eq!(error.to_string(), expected);
+}
+
+#[tokio::test]
+async fn calls_share_a_connection_where_the_server_speaks_http_2() {
+    let server = TlsServer::start_http_2().await;
+    let (_folder, trusted) = server.trusted();
+    let endpoint = Clients::new(&Environment::new([trusted])).endpoint(&server.url, None).expect("an address");
+    let call = |endpoint: ef_client::Endpoint, body: String| async move {
+        endpoint.send(HttpRequest::post("/", body), &context()).await.expect("an answer").body
+    };
+    assert_eq!(call(endpoint.clone(), "first".to_owned()).await, "connection 1: first");
+    let mut running = JoinSet::new();
+    for number in 0..10 {
+        running.spawn(call(endpoint.clone(), number.to_string()));
+    }
+    let mut answers = running.join_all().await;
+    answers.sort();
+    let expected: Vec<_> = (0..10).map(|number| format!("connection 1: {number}")).collect();
+    assert_eq!(answers, expected);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_shake_hands_is_given_up_in_the_time_for_connecting() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("https://localhost:{}", listener.local_addr().expect("an address").port());
+    let (_folder, trusted) = TlsServer::start().await.trusted();
+    let mut settings = Settings::default();
+    settings.connect_timeout = Duration::from_millis(50);
+    let endpoint = Clients::with_settings(&Environment::new([trusted]), settings).endpoint(&url, None);
+    let error = endpoint.expect("an address").send(HttpRequest::post("/", "x"), &context()).await;
+    let error = error.expect_err("no handshake");
+    assert_eq!((error.kind, error.code.as_ref()), (ef_model::ErrorKind::Timeout, "connect_timeout"));
 }
