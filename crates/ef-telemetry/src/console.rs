@@ -58,7 +58,7 @@ impl SpanProcessor for ConsoleSpans {
         }
         let took = span.end_time.duration_since(span.start_time).unwrap_or_default();
         let mut fields = vec![
-            ("duration_ms", FieldValue::Float(took.as_secs_f64() * 1e3)),
+            ("duration_ms", FieldValue::Float(took.as_nanos() as f64 / 1e6)),
             ("trace_id", text(span.span_context.trace_id().to_string())),
             ("span_id", span_id),
         ];

@@ -112,7 +112,7 @@ fn to_json(report: &ContractReport) -> Value {
                 "promise": check.promise,
                 "outcome": word,
                 "why": why,
-                "took_ms": check.took.as_secs_f64() * 1e3,
+                "took_ms": check.took.as_nanos() as f64 / 1e6,
             })
         })
         .collect();
