@@ -72,12 +72,6 @@ impl std::fmt::Debug for SystemPrompt {
     }
 }
 
-impl From<&str> for SystemPrompt {
-    fn from(text: &str) -> Self {
-        Self::new(text)
-    }
-}
-
 impl PartialEq for SystemPrompt {
     fn eq(&self, other: &Self) -> bool {
         self.0.get() == other.0.get()

@@ -41,7 +41,7 @@ pub(crate) struct ConnectTimeout;
 /// A name was not found.
 #[derive(Debug, thiserror::Error)]
 #[error("the name was not found")]
-pub(crate) struct Unresolved(#[source] std::io::Error);
+pub(crate) struct Unresolved(#[source] pub(super) std::io::Error);
 
 impl Connector {
     /// One whose connections are made, TLS and proxies included, in so much time.

@@ -41,18 +41,17 @@ impl Proxies {
     pub(super) fn new(environment: &Environment) -> Result<Self, ClientError> {
         let set = |name| environment.get(name).map(|value| value.expose().as_str()).filter(|value| !value.is_empty());
         // Whoever names a proxy wants nothing to go past it, so that one which cannot be used is not passed over.
-        let usable = |lower: &'static str, upper: &'static str| match set(lower).map(|url| (lower, url)) {
-            None => set(upper).map(|url| (upper, url)),
-            found => found,
-        };
-        let checked = |lower, upper| match usable(lower, upper) {
-            Some((variable, url)) if !is_usable(url) => Err(ClientError::Proxy { variable }),
-            found => Ok(found.map_or("", |(_, url)| url)),
+        let named = |names: [&'static str; 2]| {
+            let found = names.into_iter().find_map(|variable| Some((variable, set(variable)?)));
+            match found {
+                Some((variable, url)) if !is_usable(url) => Err(ClientError::Proxy { variable }),
+                _ => Ok(found.map_or("", |(_, url)| url)),
+            }
         };
         let matcher = Matcher::builder()
-            .http(checked("http_proxy", "HTTP_PROXY")?)
-            .https(checked("https_proxy", "HTTPS_PROXY")?)
-            .all(checked("all_proxy", "ALL_PROXY")?)
+            .http(named(["http_proxy", "HTTP_PROXY"])?)
+            .https(named(["https_proxy", "HTTPS_PROXY"])?)
+            .all(named(["all_proxy", "ALL_PROXY"])?)
             .no(set("no_proxy").or_else(|| set("NO_PROXY")).unwrap_or_default())
             .build();
         Ok(Self(matcher))
@@ -98,8 +97,13 @@ pub(super) fn with_port(address: Uri, port: u16) -> Uri {
     if address.port().is_some() {
         return address;
     }
-    let authority = format!("{}:{port}", address.host().unwrap_or_default()).parse();
+    let authority = format!("{}:{port}", address.host().unwrap_or_default());
+    with_authority(address, &authority)
+}
+
+/// The address with another host and port.
+pub(super) fn with_authority(address: Uri, authority: &str) -> Uri {
     let mut parts = address.clone().into_parts();
-    parts.authority = authority.ok();
+    parts.authority = authority.parse().ok();
     Uri::from_parts(parts).unwrap_or(address)
 }

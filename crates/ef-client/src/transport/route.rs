@@ -1,5 +1,6 @@
 //! The way to an address: straight, or through a proxy.
 
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -8,7 +9,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::proxy::{SocksV4, SocksV5, Tunnel};
 use tower_service::Service;
 
-use super::connector::{BoxError, BoxFuture, Tcp};
+use super::connector::{BoxError, BoxFuture, Tcp, Unresolved};
 use super::proxy::{self, Proxies, Proxy, SocksVersion};
 use super::stream::Stream;
 
@@ -33,7 +34,10 @@ impl Router {
     async fn lead(mut self, target: Uri) -> Result<Stream, BoxError> {
         match self.proxies.of(&target) {
             None => Ok(Stream::to_server(self.tcp.call(target).await?)),
-            Some(proxy) => self.through(proxy, target).await.map_err(|error| ProxyFailed(error).into()),
+            Some(proxy) => {
+                let target = asked_of(&proxy, target).await?;
+                self.through(proxy, target).await.map_err(|error| ProxyFailed(error).into())
+            }
         }
     }
 
@@ -48,13 +52,11 @@ impl Router {
                 }
                 Ok(Stream::to_server(tunnel.call(target).await?))
             }
-            Proxy::Socks { address, version, login, looks_up_here } => {
-                // SOCKS wants a port, and the library takes 443 where none is named, whatever the scheme is.
-                let target = proxy::with_port(target, if is_plain { 80 } else { 443 });
+            Proxy::Socks { address, version, login, .. } => {
                 let connected = match version {
-                    SocksVersion::V4 => SocksV4::new(address, self.tcp).local_dns(looks_up_here).call(target).await,
+                    SocksVersion::V4 => SocksV4::new(address, self.tcp).call(target).await,
                     SocksVersion::V5 => {
-                        let mut socks = SocksV5::new(address, self.tcp).local_dns(looks_up_here);
+                        let mut socks = SocksV5::new(address, self.tcp);
                         if let Some((user, password)) = login {
                             socks = socks.with_auth(user, password);
                         }
@@ -65,6 +67,23 @@ impl Router {
             }
         }
     }
+}
+
+/// What the proxy is asked for: the address with its port, and with a number for its name where that is looked up here. The
+/// library would take 443 for the port that is not named, whatever the scheme is, and look names up on the runtime's thread.
+async fn asked_of(proxy: &Proxy, target: Uri) -> Result<Uri, Unresolved> {
+    let Proxy::Socks { version, looks_up_here, .. } = proxy else { return Ok(target) };
+    let port = if target.scheme() == Some(&uri::Scheme::HTTP) { 80 } else { 443 };
+    let target = proxy::with_port(target, port);
+    if !looks_up_here {
+        return Ok(target);
+    }
+    let named = target.authority().map_or_else(String::new, uri::Authority::to_string);
+    let found = tokio::net::lookup_host(named).await.map_err(Unresolved)?;
+    // Version 4 has no room for other addresses.
+    let mut usable = found.filter(|address| matches!(version, SocksVersion::V5) || address.is_ipv4());
+    let address = usable.next().ok_or_else(|| Unresolved(io::ErrorKind::NotFound.into()))?;
+    Ok(proxy::with_authority(target, &address.to_string()))
 }
 
 impl Service<Uri> for Router {

@@ -1,6 +1,6 @@
 //! What is sent to chat models and what is read of their answers.
 
-use ef_client::chat::{AnswerSchema, Api, ChatModel, ChatReply, ChatRequest, ModelConfig, Price};
+use ef_client::chat::{AnswerSchema, Api, ChatModel, ChatReply, ChatRequest, ModelConfig, Price, SystemPrompt};
 use ef_model::{ErrorKind, Pricing, Usage};
 use ef_testkit::model_server::{Cut, Finish, Reply, Script, Tokens};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ pub(crate) fn model(api: Api, server: &ModelServer, change: impl FnOnce(&mut Mod
 }
 
 pub(crate) fn question() -> ChatRequest {
-    ChatRequest { system: Some("You are brief.".into()), ..ChatRequest::user("What is it?") }
+    ChatRequest { system: Some(SystemPrompt::new("You are brief.")), ..ChatRequest::user("What is it?") }
 }
 
 async fn ask(api: Api, stream: bool, script: Script) -> Result<ChatReply, CallError> {

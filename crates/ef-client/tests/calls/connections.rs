@@ -170,6 +170,9 @@ async fn no_path_leads_to_another_host() {
         let error = endpoint.send(HttpRequest::new(Method::GET, path), &context()).await.expect_err("no path");
         assert_eq!(error.code, "request_invalid");
     }
+    let endless = format!("/{}", "a".repeat(70_000));
+    let error = endpoint.send(HttpRequest::new(Method::GET, endless), &context()).await.expect_err("too long for HTTP");
+    assert_eq!((error.kind, error.code.as_ref()), (ErrorKind::Permanent, "request_invalid"));
     // Two slashes are a path here, not a host.
     endpoint.send(HttpRequest::new(Method::GET, "//elsewhere.example/"), &context()).await.expect_err("404");
     assert_eq!(server.counts().calls, 1);

@@ -1,6 +1,7 @@
 //! Proxies of every kind between the client and the server.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use ef_client::ClientError;
@@ -16,6 +17,13 @@ fn set(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
+/// What comes of a request to this address in an environment with these variables.
+async fn sent(variables: impl IntoIterator<Item = (String, String)>, url: &str) -> Result<String, CallError> {
+    let endpoint = Clients::new(&Environment::new(variables)).endpoint(url, None).expect("an address");
+    let response = endpoint.send(HttpRequest::post("", "x"), &context()).await?;
+    Ok(String::from_utf8_lossy(&response.body).into_owned())
+}
+
 /// A proxy on loopback that joins each connection to one and the same server, whatever it is asked for.
 struct Joining {
     address: SocketAddr,
@@ -29,14 +37,9 @@ impl Joining {
         Self::start(target, move |connection, target| Box::pin(tunnel(connection, target, answer))).await
     }
 
-    /// One that speaks SOCKS 5, and wants a user and a password.
-    async fn socks5(target: String) -> Self {
-        Self::start(target, |connection, target| Box::pin(socks5(connection, target))).await
-    }
-
-    /// One that speaks SOCKS 4.
-    async fn socks4(target: String) -> Self {
-        Self::start(target, |connection, target| Box::pin(socks4(connection, target))).await
+    /// One that speaks SOCKS 4, 4a and 5, the last with a user and a password if the client has them.
+    async fn socks(target: String) -> Self {
+        Self::start(target, |connection, target| Box::pin(socks(connection, target))).await
     }
 
     async fn start(target: String, meet: impl Fn(TcpStream, String) -> Meeting + Send + Sync + 'static) -> Self {
@@ -77,58 +80,74 @@ async fn tunnel(mut connection: TcpStream, target: String, answer: &'static str)
     (String::from_utf8_lossy(&head).into_owned(), answer.contains("200").then_some((connection, server)))
 }
 
-/// RFC 1928, with the user and the password of RFC 1929.
-async fn socks5(mut connection: TcpStream, target: String) -> Met {
-    assert_eq!(connection.read_u8().await.expect("a version"), 5);
-    let methods = short(&mut connection).await;
-    assert_eq!(methods, [2], "a user and a password are all that it knows");
-    connection.write_all(&[5, 2]).await.expect("taken");
-    assert_eq!(connection.read_u8().await.expect("a version"), 1);
-    let (user, password) = (short(&mut connection).await, short(&mut connection).await);
-    connection.write_all(&[1, 0]).await.expect("taken");
-    let mut request = [0; 4];
-    connection.read_exact(&mut request).await.expect("a request");
-    assert_eq!(request, [5, 1, 0, 3], "a connection to a name");
-    let name = short(&mut connection).await;
-    let port = connection.read_u16().await.expect("a port");
-    connection.write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 0]).await.expect("taken");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let asked = format!("{}:{port} for {} with {}", text(&name), text(&user), text(&password));
+/// SOCKS 4 and 4a, and RFC 1928 with the user and the password of RFC 1929. A client that goes away has asked for nothing.
+async fn socks(mut connection: TcpStream, target: String) -> Met {
+    let Ok(asked) = asked_by_socks(&mut connection).await else { return (String::new(), None) };
     (asked, Some((connection, TcpStream::connect(target).await.expect("the server"))))
+}
+
+async fn asked_by_socks(connection: &mut TcpStream) -> io::Result<String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if connection.read_u8().await? == 4 {
+        assert_eq!(connection.read_u8().await?, 1, "a connection");
+        let port = connection.read_u16().await?;
+        let address = Ipv4Addr::from(connection.read_u32().await?);
+        terminated(connection).await?;
+        // 4a says with this address that a name follows.
+        let is_name = address.octets()[..3] == [0, 0, 0];
+        let host = if is_name { text(&terminated(connection).await?) } else { address.to_string() };
+        connection.write_all(&[0, 90, 0, 0, 0, 0, 0, 0]).await?;
+        return Ok(format!("{host}:{port}"));
+    }
+    let methods = short(connection).await?;
+    connection.write_all(&[5, methods[0]]).await?;
+    let mut login = String::new();
+    if methods[0] == 2 {
+        assert_eq!(connection.read_u8().await?, 1);
+        login = format!(" for {} with {}", text(&short(connection).await?), text(&short(connection).await?));
+        connection.write_all(&[1, 0]).await?;
+    }
+    let mut request = [0; 4];
+    connection.read_exact(&mut request).await?;
+    assert_eq!(request[..3], [5, 1, 0], "a connection");
+    let host = match request[3] {
+        1 => Ipv4Addr::from(connection.read_u32().await?).to_string(),
+        _ => text(&short(connection).await?),
+    };
+    let port = connection.read_u16().await?;
+    connection.write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 0]).await?;
+    Ok(format!("{host}:{port}{login}"))
+}
+
+/// Bytes before a zero.
+async fn terminated(connection: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    loop {
+        match connection.read_u8().await? {
+            0 => return Ok(bytes),
+            byte => bytes.push(byte),
+        }
+    }
 }
 
 /// Bytes after their number.
-async fn short(connection: &mut TcpStream) -> Vec<u8> {
-    let length = connection.read_u8().await.expect("a length");
+async fn short(connection: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let length = connection.read_u8().await?;
     let mut bytes = vec![0; length.into()];
-    connection.read_exact(&mut bytes).await.expect("as many bytes");
-    bytes
-}
-
-async fn socks4(mut connection: TcpStream, target: String) -> Met {
-    let mut request = [0; 8];
-    connection.read_exact(&mut request).await.expect("a request");
-    assert_eq!(request[..2], [4, 1], "a connection");
-    while connection.read_u8().await.expect("a user") != 0 {}
-    connection.write_all(&[0, 90, 0, 0, 0, 0, 0, 0]).await.expect("taken");
-    let port = u16::from_be_bytes([request[2], request[3]]);
-    let asked = format!("{}.{}.{}.{}:{port}", request[4], request[5], request[6], request[7]);
-    (asked, Some((connection, TcpStream::connect(target).await.expect("the server"))))
+    connection.read_exact(&mut bytes).await?;
+    Ok(bytes)
 }
 
 #[tokio::test]
 async fn proxies_come_from_the_environment_that_is_passed_and_no_proxy_excepts_hosts() {
     let proxy = ModelServer::start(Script::echo().recording());
-    let through = Environment::new([set("HTTP_PROXY", &proxy.base_url())]);
-    let endpoint = Clients::new(&through).endpoint("http://nowhere.invalid/echo", None).expect("an address");
     // What is sent to a proxy names the whole address, which this server does not know.
-    endpoint.send(HttpRequest::post("", "x"), &context()).await.expect_err("the proxy's 404");
+    sent([set("HTTP_PROXY", &proxy.base_url())], "http://nowhere.invalid/echo").await.expect_err("the proxy's 404");
     assert_eq!(proxy.requests()[0].header("host"), Some("nowhere.invalid"));
 
-    let except =
-        Environment::new([set("http_proxy", &proxy.base_url()), set("NO_PROXY", "other.invalid,.nowhere.invalid")]);
-    let endpoint = Clients::new(&except).endpoint("http://x.nowhere.invalid/echo", None).expect("an address");
-    endpoint.send(HttpRequest::post("", "x"), &context()).await.expect_err("there is no such host");
+    let except = [set("http_proxy", &proxy.base_url()), set("NO_PROXY", "other.invalid,.nowhere.invalid")];
+    let error = sent(except, "http://x.nowhere.invalid/echo").await.expect_err("there is no such host");
+    assert_eq!(error.message, "the name of x.nowhere.invalid was not found");
     assert_eq!(proxy.counts().calls, 1);
 }
 
@@ -136,9 +155,7 @@ async fn proxies_come_from_the_environment_that_is_passed_and_no_proxy_excepts_h
 async fn a_proxy_is_told_of_who_asks_in_each_request_that_it_passes_on() {
     let proxy = ModelServer::start(Script::echo().recording());
     let url = format!("http://user:p%40ss@{}", proxy.address());
-    let clients = Clients::new(&Environment::new([set("http_proxy", &url)]));
-    let endpoint = clients.endpoint("http://nowhere.invalid/echo", None).expect("an address");
-    endpoint.send(HttpRequest::post("", "x"), &context()).await.expect_err("the proxy's 404");
+    sent([set("http_proxy", &url)], "http://nowhere.invalid/echo").await.expect_err("the proxy's 404");
     // What `user:p@ss` is in base64.
     assert_eq!(proxy.requests()[0].header("proxy-authorization"), Some("Basic dXNlcjpwQHNz"));
 }
@@ -150,13 +167,13 @@ async fn an_https_address_is_reached_through_a_tunnel_and_its_server_never_sees_
     let host = server.url.trim_start_matches("https://").to_owned();
     let proxy = Joining::http(host.clone(), "HTTP/1.1 200 OK\r\n\r\n").await;
     let through = set("HTTPS_PROXY", &format!("http://user:pass@{}", proxy.address));
-    let endpoint = Clients::new(&Environment::new([trusted, through])).endpoint(&server.url, None);
-    let response = endpoint.expect("an address").send(HttpRequest::post("/", "x"), &context()).await;
-    assert_eq!(response.expect("an answer").body, "h2,http/1.1");
+    assert_eq!(sent([trusted, through], &server.url).await.expect("an answer"), "h2,http/1.1");
     let asked = proxy.asked();
     assert!(asked[0].starts_with(&format!("CONNECT {host} HTTP/1.1\r\n")), "{asked:?}");
     assert!(asked[0].contains("\r\nProxy-Authorization: Basic dXNlcjpwYXNz\r\n"), "{asked:?}");
     assert_eq!(asked.len(), 1);
+    let heads = server.heads();
+    assert!(heads.len() == 1 && !heads[0].to_lowercase().contains("proxy-authorization"), "{heads:?}");
 }
 
 #[tokio::test]
@@ -169,9 +186,7 @@ async fn a_proxy_that_makes_no_tunnel_is_named_as_what_is_in_the_way() {
     for (proxy, words) in [(refusing.address, ""), (nobody, ": connection refused")] {
         let (_folder, trusted) = server.trusted();
         let through = set("all_proxy", &format!("http://{proxy}"));
-        let endpoint = Clients::new(&Environment::new([trusted, through])).endpoint(&server.url, None);
-        let error = endpoint.expect("an address").send(HttpRequest::post("/", "x"), &context()).await;
-        let error = error.expect_err("no tunnel");
+        let error = sent([trusted, through], &server.url).await.expect_err("no tunnel");
         assert_eq!((error.kind, error.to_string()), (ErrorKind::Transient, expect(words)));
     }
 }
@@ -180,15 +195,11 @@ async fn a_proxy_that_makes_no_tunnel_is_named_as_what_is_in_the_way() {
 async fn a_proxy_is_called_by_tls_where_its_address_says_so() {
     let proxy = TlsServer::start().await;
     let (_folder, trusted) = proxy.trusted();
-    let clients = Clients::new(&Environment::new([trusted, set("http_proxy", &proxy.url)]));
-    let endpoint = clients.endpoint("http://nowhere.invalid/", None).expect("an address");
-    let response = endpoint.send(HttpRequest::post("", "x"), &context()).await.expect("the proxy's answer");
-    assert_eq!(response.body, "", "no protocol but HTTP/1.1 is offered to a proxy");
+    let answer = sent([trusted, set("http_proxy", &proxy.url)], "http://nowhere.invalid/").await;
+    assert_eq!(answer.expect("the proxy's answer"), "", "no protocol but HTTP/1.1 is offered to a proxy");
 
     let (_folder, other) = TlsServer::start().await.trusted();
-    let stranger = Clients::new(&Environment::new([other, set("http_proxy", &proxy.url)]));
-    let endpoint = stranger.endpoint("http://nowhere.invalid/", None).expect("an address");
-    let error = endpoint.send(HttpRequest::post("", "x"), &context()).await.expect_err("a stranger");
+    let error = sent([other, set("http_proxy", &proxy.url)], "http://nowhere.invalid/").await.expect_err("a stranger");
     assert_eq!(error.code, "tls_certificate");
     assert!(error.message.starts_with("the certificate of nowhere.invalid's proxy is not trusted"), "{error}");
 }
@@ -196,19 +207,25 @@ async fn a_proxy_is_called_by_tls_where_its_address_says_so() {
 #[tokio::test]
 async fn socks_proxies_are_used_and_look_names_up_themselves_where_they_are_to() {
     let server = ModelServer::start(Script::echo());
-    let proxy = Joining::socks5(server.address().to_string()).await;
-    let through = set("ALL_PROXY", &format!("socks5h://user:p%40ss@{}", proxy.address));
-    let endpoint = Clients::new(&Environment::new([through])).endpoint("http://nowhere.invalid", None);
-    let response = endpoint.expect("an address").send(HttpRequest::post("/echo", "x"), &context()).await;
-    assert_eq!(response.expect("an echo").body, "x");
-    assert_eq!(proxy.asked(), ["nowhere.invalid:80 for user with p@ss"]);
-
-    let proxy = Joining::socks4(server.address().to_string()).await;
-    let through = set("http_proxy", &format!("socks4://{}", proxy.address));
-    let endpoint = Clients::new(&Environment::new([through])).endpoint("http://127.0.0.1:4321", None);
-    let response = endpoint.expect("an address").send(HttpRequest::post("/echo", "x"), &context()).await;
-    assert_eq!(response.expect("an echo").body, "x");
-    assert_eq!(proxy.asked(), ["127.0.0.1:4321"]);
+    let proxy = Joining::socks(server.address().to_string()).await;
+    for (scheme, target, expected) in [
+        ("socks5h://user:p%40ss@", "http://nowhere.invalid/echo", "nowhere.invalid:80 for user with p@ss"),
+        ("socks5://", "http://127.0.0.1/echo", "127.0.0.1:80"),
+        ("socks4://", "http://localhost:82/echo", "127.0.0.1:82"),
+        ("socks4a://", "http://nowhere.invalid:81/echo", "nowhere.invalid:81"),
+        ("socks4://", "http://127.0.0.1:4321/echo", "127.0.0.1:4321"),
+    ] {
+        let answer = sent([set("ALL_PROXY", &format!("{scheme}{}", proxy.address))], target).await;
+        assert_eq!(answer.expect("an echo"), "x", "{scheme}");
+        assert_eq!(proxy.asked().last().map(String::as_str), Some(expected), "{scheme}");
+    }
+    // A name that is to be looked up here does not get as far as the proxy.
+    for scheme in ["socks5", "socks4"] {
+        let through = set("ALL_PROXY", &format!("{scheme}://{}", proxy.address));
+        let error = sent([through], "http://nowhere.invalid/echo").await.expect_err("there is no such host");
+        assert_eq!(error.message, "the name of nowhere.invalid was not found", "{scheme}");
+    }
+    assert_eq!(proxy.asked().len(), 5);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Whose certificates are trusted.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ef_client::Bytes;
 use http::{Request, Response};
@@ -24,12 +24,14 @@ pub(super) struct TlsServer {
     pub(super) url: String,
     /// The authority that has signed its certificate, as PEM.
     authority: String,
+    /// The requests that it had, as far as they came at once.
+    heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl TlsServer {
     pub(super) async fn start() -> Self {
         let (server, listener, config) = Self::ready(b"http/1.1").await;
-        tokio::spawn(serve(listener, config));
+        tokio::spawn(serve(listener, config, Arc::clone(&server.heads)));
         server
     }
 
@@ -62,7 +64,12 @@ impl TlsServer {
         config.alpn_protocols = vec![protocol.to_vec()];
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("https://localhost:{}", listener.local_addr().expect("an address").port());
-        (Self { url, authority: authority.pem() }, listener, Arc::new(config))
+        (Self { url, authority: authority.pem(), heads: Arc::default() }, listener, Arc::new(config))
+    }
+
+    /// The requests that it had.
+    pub(super) fn heads(&self) -> Vec<String> {
+        self.heads.lock().expect("no panic").clone()
     }
 
     /// The variable that makes a client trust it, and the folder that holds what it names.
@@ -75,10 +82,12 @@ impl TlsServer {
     }
 }
 
-async fn serve(listener: TcpListener, config: Arc<rustls::ServerConfig>) {
+async fn serve(listener: TcpListener, config: Arc<rustls::ServerConfig>, heads: Arc<Mutex<Vec<String>>>) {
     while let Ok((connection, _)) = listener.accept().await {
         // A client that does not trust the certificate breaks off.
-        let _ = answer(connection, Arc::clone(&config)).await;
+        if let Ok(head) = answer(connection, Arc::clone(&config)).await {
+            heads.lock().expect("no panic").push(head);
+        }
     }
 }
 
@@ -97,15 +106,17 @@ async fn serve_http_2(listener: TcpListener, config: Arc<rustls::ServerConfig>) 
     }
 }
 
-async fn answer(connection: tokio::net::TcpStream, config: Arc<rustls::ServerConfig>) -> std::io::Result<()> {
+async fn answer(connection: tokio::net::TcpStream, config: Arc<rustls::ServerConfig>) -> std::io::Result<String> {
     let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), connection).await?;
     let offered: Vec<_> = start.client_hello().alpn().into_iter().flatten().map(String::from_utf8_lossy).collect();
     let body = offered.join(",");
     let mut stream = start.into_stream(config).await?;
-    let _ = stream.read(&mut [0; 4096]).await?;
+    let mut received = [0; 4096];
+    let length = stream.read(&mut received).await?;
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
     stream.write_all([head, body].concat().as_bytes()).await?;
-    stream.shutdown().await
+    stream.shutdown().await?;
+    Ok(String::from_utf8_lossy(&received[..length]).into_owned())
 }
 
 #[tokio::test]
